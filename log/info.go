@@ -1,0 +1,187 @@
+package eventlog
+
+import (
+	"io"
+	"os"
+
+	"taffrail/internal/event"
+)
+
+// Info is a summary of a log.
+type Info struct {
+	DeviceID string            `json:"device_id"`
+	Tags     map[string]string `json:"tags"`
+	Version  string            `json:"version"` // of the agent that wrote last
+	Segments int               `json:"segments"`
+	Bytes    int64             `json:"bytes"`
+	Records  map[string]int    `json:"records"` // by kind
+	Series   int               `json:"series"`
+	Samples  int               `json:"samples"`
+	// FirstMS and LastMS are the effective times of the first and the last
+	// tick, 0 where there is none.
+	FirstMS  int64           `json:"first_ms"`
+	LastMS   int64           `json:"last_ms"`
+	Sessions []SessionInfo   `json:"sessions"`
+	Shipped  ShippedInfo     `json:"shipped"`
+	Damage   []Damage        `json:"damage"`
+	seen     map[string]bool // keys of series
+	ledger   event.Ledger
+}
+
+// SessionInfo is what the log has of one run of the daemon.
+type SessionInfo struct {
+	ID      string `json:"id"`
+	BootID  string `json:"boot_id"`
+	StartMS int64  `json:"start_ms"`
+	// LastMS is the last moment at which the session was seen to work.
+	LastMS  int64 `json:"last_ms"`
+	Ticks   int   `json:"ticks"`
+	Samples int   `json:"samples"`
+	// End is the reason of the session's end, or "" where it has none: it runs
+	// still, or was cut off.
+	End string `json:"end"`
+}
+
+// ShippedInfo says up to where the log has reached its receiver.
+type ShippedInfo struct {
+	Cursor       uint64 `json:"cursor"` // index
+	CursorMS     int64  `json:"cursor_ms"`
+	Acknowledged uint64 `json:"acknowledged_samples"`
+	Pending      uint64 `json:"pending_samples"`
+	OpenBatch    string `json:"open_batch"`
+}
+
+// Inspect reads the log at path and returns its summary.
+func Inspect(path string) (Info, error) {
+	in := Info{
+		Records:  map[string]int{},
+		Sessions: []SessionInfo{},
+		Damage:   []Damage{},
+		seen:     map[string]bool{},
+	}
+	if err := in.files(path); err != nil {
+		return Info{}, err
+	}
+	r, err := OpenReader(path)
+	if err != nil {
+		return Info{}, err
+	}
+	defer r.Close()
+	times := cursorTimes{}
+	for {
+		rec, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if d, ok := AsDamage(err); ok {
+			in.Damage = append(in.Damage, d)
+			continue
+		}
+		if err != nil {
+			return Info{}, err
+		}
+		in.add(rec)
+		times.add(rec, in.ledger.Cursor())
+	}
+	in.Series = len(in.seen)
+	in.Shipped = ShippedInfo{
+		Cursor:       in.ledger.Cursor(),
+		CursorMS:     times.at,
+		Acknowledged: in.ledger.Sent,
+		Pending:      in.ledger.Pending(),
+	}
+	if in.ledger.Open != nil {
+		in.Shipped.OpenBatch = in.ledger.Open.Plan.Batch
+	}
+	return in, nil
+}
+
+func (in *Info) files(path string) error {
+	dir, file, err := Locate(path)
+	if err != nil {
+		return err
+	}
+	segments := []segmentFile{{path: file}}
+	if dir != "" {
+		if segments, err = listSegments(dir); err != nil {
+			return err
+		}
+	}
+	for _, s := range segments {
+		info, err := os.Stat(s.path)
+		if err != nil {
+			return err
+		}
+		in.Segments++
+		in.Bytes += info.Size()
+	}
+	return nil
+}
+
+func (in *Info) add(rec Record) {
+	in.Records[rec.Event.Kind().String()]++
+	switch ev := rec.Event.(type) {
+	case *event.SegmentHeader:
+		in.DeviceID, in.Tags, in.Version = ev.DeviceID, ev.Tags, ev.Version
+	case *event.Session:
+		s := in.session(ev.ID, ev.BootID, ev.WallMS)
+		if ev.Phase == event.SessionEnd {
+			s.End = ev.Reason
+		}
+	case *event.Tick:
+		in.addTick(ev)
+	}
+	in.ledger.Apply(rec.Event)
+}
+
+func (in *Info) addTick(tick *event.Tick) {
+	s := in.session(tick.Context.SessionID, tick.Context.BootID, tick.WallMS)
+	s.Ticks++
+	s.Samples += len(tick.Samples)
+	in.Samples += len(tick.Samples)
+	for i := range tick.Samples {
+		in.seen[tick.Samples[i].Series.Key()] = true
+	}
+	in.DeviceID = tick.Context.DeviceID
+	ms, _ := tick.EffectiveTime()
+	if in.FirstMS == 0 {
+		in.FirstMS = ms
+	}
+	in.LastMS = ms
+}
+
+// session returns the summary of a session and notes that it was alive.
+func (in *Info) session(id, boot string, wallMS int64) *SessionInfo {
+	for i := len(in.Sessions) - 1; i >= 0; i-- {
+		if in.Sessions[i].ID == id {
+			in.Sessions[i].LastMS = wallMS
+			return &in.Sessions[i]
+		}
+	}
+	in.Sessions = append(in.Sessions, SessionInfo{ID: id, BootID: boot, StartMS: wallMS, LastMS: wallMS})
+	return &in.Sessions[len(in.Sessions)-1]
+}
+
+// cursorTimes finds the time of the last tick that the cursor has passed. It
+// keeps the ticks between the cursor and the record at hand.
+type cursorTimes struct {
+	ahead []struct {
+		index uint64
+		ms    int64
+	}
+	at int64
+}
+
+func (c *cursorTimes) add(rec Record, cursor uint64) {
+	if tick, ok := rec.Event.(*event.Tick); ok {
+		ms, _ := tick.EffectiveTime()
+		c.ahead = append(c.ahead, struct {
+			index uint64
+			ms    int64
+		}{rec.Index, ms})
+	}
+	for len(c.ahead) > 0 && c.ahead[0].index <= cursor {
+		c.at = c.ahead[0].ms
+		c.ahead = c.ahead[1:]
+	}
+}

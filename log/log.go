@@ -1,0 +1,380 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tidwall/wal"
+
+	"taffrail/internal/event"
+)
+
+// ErrClosed is returned by calls on a log after its Close.
+var ErrClosed = errors.New("log is closed")
+
+// Options configure a Log. The zero value of a field means its default.
+type Options struct {
+	// SegmentSize is the number of bytes after which a new segment begins;
+	// the last record may exceed it. 1 MiB by default.
+	SegmentSize int64
+	// SyncInterval is how long a tick may wait for its fsync. 0: each Append
+	// syncs. Whatever the interval, a record of any other kind is synced at
+	// once, with all that is before it.
+	SyncInterval time.Duration
+	// Context is what every group and segment repeats.
+	Context event.Context
+	// Version of the agent, for the segments' headers.
+	Version string
+	// TornDir takes the bytes that recovery cuts off. By default it is the
+	// directory torn beside the log's.
+	TornDir string
+	// Now is the clock that stamps segment headers; by default all zero.
+	Now func() event.Stamp
+}
+
+// DefaultSegmentSize keeps what tidwall/wal holds in memory small.
+const DefaultSegmentSize = 1 << 20
+
+func (o Options) withDefaults(dir string) Options {
+	if o.SegmentSize <= 0 {
+		o.SegmentSize = DefaultSegmentSize
+	}
+	if o.TornDir == "" {
+		o.TornDir = filepath.Join(filepath.Dir(dir), "torn")
+	}
+	if o.Now == nil {
+		o.Now = func() event.Stamp { return event.Stamp{} }
+	}
+	return o
+}
+
+// Log is a log that is open for appending. Its methods may be called from
+// several goroutines.
+type Log struct {
+	dir      string
+	opts     Options
+	recovery Recovery
+	last     atomic.Uint64 // index of the last record that is stored
+
+	stopSync chan struct{}
+	syncDone chan struct{}
+
+	mu       sync.Mutex // guards everything below
+	wal      *wal.Log   // nil: the next append begins a new segment
+	segment  segmentFile
+	size     int64 // bytes of the segment that hold stored records
+	next     uint64
+	unsynced bool
+	enc      encoder
+	ledger   event.Ledger
+	body     []byte
+	frame    []byte
+	failure  error // of the last append; nil when it succeeded
+	closed   bool
+}
+
+// Open opens the log in dir, which it creates where it is missing, and brings
+// its tail in order: see Recovery.
+func Open(dir string, opts Options) (*Log, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	l := &Log{dir: dir, opts: opts.withDefaults(dir)}
+	if err := l.recover(); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	if l.opts.SyncInterval > 0 {
+		l.stopSync, l.syncDone = make(chan struct{}), make(chan struct{})
+		go l.syncLoop()
+	}
+	return l, nil
+}
+
+// Recovery returns what Open found and did.
+func (l *Log) Recovery() Recovery { return l.recovery }
+
+// LastIndex returns the index of the last record that is stored, 0 in an empty
+// log.
+func (l *Log) LastIndex() uint64 { return l.last.Load() }
+
+// Ledger returns what became of the records so far.
+func (l *Log) Ledger() event.Ledger {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ledger.Clone()
+}
+
+// Failure returns the error of the last append, or nil after a success.
+func (l *Log) Failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failure
+}
+
+// NewReader returns a reader of the records from index from on. It sees a
+// record as soon as Append has returned.
+func (l *Log) NewReader(from uint64) *Reader {
+	return &Reader{dir: l.dir, limit: l.LastIndex, from: from}
+}
+
+// Append stores the event and returns the index of its record. When it returns
+// an error, the event is not in the log.
+func (l *Log) Append(ev event.Event) (uint64, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return 0, ErrClosed
+	}
+	index, err := l.appendLocked(ev)
+	l.failure = err
+	if err != nil {
+		return 0, fmt.Errorf("append %s: %w", ev.Kind(), err)
+	}
+	return index, nil
+}
+
+func (l *Log) appendLocked(ev event.Event) (uint64, error) {
+	if l.wal == nil || l.size >= l.opts.SegmentSize {
+		if err := l.startSegmentLocked(); err != nil {
+			return 0, err
+		}
+	}
+	if err := l.encodeLocked(ev); err != nil {
+		l.enc.startGroup()
+		return 0, err
+	}
+	_, isTick := ev.(*event.Tick)
+	return l.writeLocked(ev, isTick && l.opts.SyncInterval > 0)
+}
+
+// encodeLocked leaves the event's body in l.body.
+func (l *Log) encodeLocked(ev event.Event) error {
+	var err error
+	if tick, ok := ev.(*event.Tick); ok {
+		l.body, err = l.enc.appendTick(l.body[:0], l.next, tick, &l.opts.Context)
+	} else {
+		l.body, err = encodeBody(ev)
+	}
+	if err == nil && len(l.body) > MaxBody {
+		err = fmt.Errorf("%d bytes in one record, at most %d are allowed", len(l.body), MaxBody)
+	}
+	return err
+}
+
+// writeLocked writes l.body as the next record, and syncs it unless lazy.
+func (l *Log) writeLocked(ev event.Event, lazy bool) (uint64, error) {
+	index := l.next
+	l.frame = appendFrame(l.frame[:0], ev.Kind(), index, l.body)
+	err := l.wal.Write(index, l.frame)
+	if err == nil && !lazy {
+		err = l.wal.Sync()
+	}
+	if err != nil {
+		l.abandonLocked()
+		return 0, err
+	}
+	l.unsynced = lazy
+	l.size += int64(len(l.frame)) + int64(uvarintLen(uint64(len(l.frame))))
+	l.next++
+	l.ledger.Apply(ev)
+	l.last.Store(index)
+	return index, nil
+}
+
+func uvarintLen(v uint64) int {
+	n := 1
+	for v >= 0x80 {
+		v >>= 7
+		n++
+	}
+	return n
+}
+
+// abandonLocked gives up the current segment after an error. A file whose fsync
+// failed is never written again, since nothing tells which of its pages are on
+// the disk; so the next append begins a new segment. What the failed append
+// left behind the last stored record is cut off, and where even that fails, the
+// next segment's first index is behind whatever stands there.
+func (l *Log) abandonLocked() {
+	l.wal.Close()
+	l.wal, l.unsynced = nil, false
+	l.enc.startGroup()
+	if shorten(l.segment.path, l.size) != nil {
+		l.next++
+	}
+}
+
+// startSegmentLocked closes the current segment and begins the next one. The
+// rotation of tidwall/wal stays out of it: it neither syncs the directory nor
+// lets a header go first.
+func (l *Log) startSegmentLocked() error {
+	if l.wal != nil {
+		if err := l.wal.Close(); err != nil {
+			l.abandonLocked()
+			return fmt.Errorf("close segment: %w", err)
+		}
+		l.wal, l.unsynced = nil, false
+	}
+	header, err := l.headerLocked()
+	if err != nil {
+		return err
+	}
+	before := l.segment
+	if err := l.createLocked(); err != nil {
+		return fmt.Errorf("start segment: %w", err)
+	}
+	if err := l.fillLocked(header); err != nil {
+		// A segment without its header is as good as none.
+		if os.Remove(l.segment.path) != nil {
+			l.next++
+		}
+		l.segment = before
+		return fmt.Errorf("start segment: %w", err)
+	}
+	return nil
+}
+
+// fillLocked opens the segment that createLocked made and writes its header.
+func (l *Log) fillLocked(header *event.SegmentHeader) error {
+	if err := l.openTailLocked(); err != nil {
+		return err
+	}
+	l.enc.startSegment()
+	if err := l.encodeLocked(header); err != nil {
+		return err
+	}
+	_, err := l.writeLocked(header, false)
+	return err
+}
+
+// headerLocked describes the log as it is before the next record.
+func (l *Log) headerLocked() (*event.SegmentHeader, error) {
+	ctx := &l.opts.Context
+	header := &event.SegmentHeader{
+		Stamp:    l.opts.Now(),
+		Format:   FormatVersion,
+		DeviceID: ctx.DeviceID,
+		Tags:     ctx.Tags.Map(),
+		Session:  ctx.SessionID,
+		BootID:   ctx.BootID,
+		Version:  l.opts.Version,
+		Ledger:   l.ledger.Clone(),
+	}
+	if l.segment.path == "" {
+		return header, nil
+	}
+	sum, err := digest(l.segment.path)
+	if err != nil {
+		return nil, err
+	}
+	header.Previous, header.PreviousSHA256 = filepath.Base(l.segment.path), sum
+	return header, nil
+}
+
+// createLocked makes the empty file of the next segment durable.
+func (l *Log) createLocked() error {
+	path := filepath.Join(l.dir, segmentName(l.next))
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o640)
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := syncDir(l.dir); err != nil {
+		// Without its entry the file could vanish with all that it will hold.
+		return errors.Join(err, os.Remove(path))
+	}
+	l.segment, l.size = segmentFile{path: path, first: l.next}, 0
+	return nil
+}
+
+// openTailLocked opens the last segment for appending.
+func (l *Log) openTailLocked() error {
+	w, err := wal.Open(l.dir, &wal.Options{
+		NoSync:           true, // appends decide when to sync
+		SegmentSize:      1 << 40,
+		SegmentCacheSize: 1,
+		AllowEmpty:       true,
+		DirPerms:         0o750,
+		FilePerms:        0o640,
+	})
+	if err != nil {
+		return err
+	}
+	if last, err := w.LastIndex(); err != nil || last+1 != l.next {
+		w.Close()
+		return fmt.Errorf("the segment ends at record %d, expected %d: %w", last, l.next-1, errors.Join(err, ErrCorrupt))
+	}
+	l.wal = w
+	return nil
+}
+
+// Sync makes all that was appended durable.
+func (l *Log) Sync() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.syncLocked()
+}
+
+func (l *Log) syncLocked() error {
+	if !l.unsynced || l.wal == nil {
+		return nil
+	}
+	if err := l.wal.Sync(); err != nil {
+		l.failure = fmt.Errorf("sync log: %w", err)
+		l.abandonLocked()
+		return l.failure
+	}
+	l.unsynced = false
+	return nil
+}
+
+func (l *Log) syncLoop() {
+	defer close(l.syncDone)
+	ticker := time.NewTicker(l.opts.SyncInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-l.stopSync:
+			return
+		case <-ticker.C:
+			// A failure is kept for Failure, and the next append goes to a
+			// new segment.
+			_ = l.Sync()
+		}
+	}
+}
+
+// Close syncs and closes the log. It may be called twice.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	err := l.syncLocked()
+	if l.wal != nil {
+		err = errors.Join(err, l.wal.Close())
+		l.wal = nil
+	}
+	l.mu.Unlock()
+	if l.stopSync != nil {
+		close(l.stopSync)
+		<-l.syncDone
+	}
+	if err != nil {
+		return fmt.Errorf("close log: %w", err)
+	}
+	return nil
+}

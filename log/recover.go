@@ -1,0 +1,271 @@
+package eventlog
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"taffrail/internal/event"
+)
+
+// Recovery is what Open found at the end of the log and did about it.
+type Recovery struct {
+	// Cut is set when bytes behind the last record were cut off: the rest of
+	// an append that did not come to its end.
+	Cut *Cut
+	// Damage lies before the last record of the tail. The segment was left as
+	// it is, and appending goes on in a new one.
+	Damage []error
+	// Aside are files that were moved away because they would have confused
+	// the log.
+	Aside []string
+}
+
+// Cut says which bytes were cut off and where they were kept.
+type Cut struct {
+	Segment string
+	Offset  int64
+	Bytes   int64
+	Kept    string // path of the copy
+}
+
+// tail is what a scan of the last segment found.
+type tail struct {
+	good    int64  // bytes up to the end of the last intact frame
+	size    int64  // bytes of the file
+	last    uint64 // index of the last intact frame, 0 without one
+	damage  []error
+	entries uint64 // intact frames
+}
+
+// recover finds the end of the log, restores the ledger and opens the tail, or
+// leaves l.wal nil so that the first append begins a new segment.
+func (l *Log) recover() error {
+	if err := l.setAside(); err != nil {
+		return err
+	}
+	segments, err := listSegments(l.dir)
+	if err != nil {
+		return err
+	}
+	l.next = 1
+	if len(segments) == 0 {
+		return nil
+	}
+	l.segment = segments[len(segments)-1]
+	t, err := scanTail(l.segment.path)
+	if err != nil {
+		return err
+	}
+	if t.good < t.size {
+		if err := l.cut(t); err != nil {
+			return err
+		}
+	}
+	l.size = t.good
+	l.next = max(t.last+1, l.segment.first)
+	if err := l.restoreLedger(segments); err != nil {
+		return err
+	}
+	l.last.Store(l.next - 1)
+	if t.entries == 0 {
+		return l.dropEmpty(segments)
+	}
+	l.recovery.Damage = t.damage
+	// tidwall/wal counts the entries of the tail; only where all of them are
+	// intact and in their places does it come to the right index.
+	if len(t.damage) > 0 || l.segment.first+t.entries != l.next {
+		return nil
+	}
+	return l.openTailLocked()
+}
+
+// setAside moves files away whose names make tidwall/wal rename and delete
+// segments: it takes them for its own half-finished truncations.
+func (l *Log) setAside() error {
+	entries, err := os.ReadDir(l.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if len(name) <= segmentNameLen || !(strings.HasSuffix(name, ".START") || strings.HasSuffix(name, ".END")) {
+			continue
+		}
+		to, err := l.keepName(name)
+		if err != nil {
+			return err
+		}
+		if err := os.Rename(filepath.Join(l.dir, name), to); err != nil {
+			return err
+		}
+		l.recovery.Aside = append(l.recovery.Aside, to)
+	}
+	return nil
+}
+
+// keepName returns a path in TornDir that does not exist yet.
+func (l *Log) keepName(name string) (string, error) {
+	if err := os.MkdirAll(l.opts.TornDir, 0o750); err != nil {
+		return "", err
+	}
+	path := filepath.Join(l.opts.TornDir, name)
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+			return path, nil
+		} else if err != nil {
+			return "", err
+		}
+		path = filepath.Join(l.opts.TornDir, fmt.Sprintf("%s-%d", name, n))
+	}
+}
+
+func scanTail(path string) (tail, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return tail{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return tail{}, err
+	}
+	t := tail{size: info.Size()}
+	scan := newScanner(path, f)
+	for {
+		fr, err := scan.next()
+		if err == io.EOF {
+			break
+		}
+		if errors.Is(err, ErrCorrupt) {
+			t.damage = append(t.damage, err)
+			continue
+		}
+		if err != nil {
+			return tail{}, err
+		}
+		t.good, t.last = fr.end, max(t.last, fr.index)
+		t.entries++
+	}
+	if t.good < t.size {
+		// The last damage is the torn end, which will be cut off.
+		t.damage = t.damage[:len(t.damage)-1]
+	}
+	return t, nil
+}
+
+// cut keeps a copy of what follows the last intact frame and shortens the tail
+// to that frame. The copy is durable before the file is touched.
+func (l *Log) cut(t tail) error {
+	name := fmt.Sprintf("%s-%d", filepath.Base(l.segment.path), t.good)
+	kept, err := l.keepName(name)
+	if err != nil {
+		return fmt.Errorf("keep torn bytes: %w", err)
+	}
+	if err := copyRange(kept, l.segment.path, t.good, t.size-t.good); err != nil {
+		return fmt.Errorf("keep torn bytes: %w", err)
+	}
+	if err := syncDir(l.opts.TornDir); err != nil {
+		return err
+	}
+	if err := shorten(l.segment.path, t.good); err != nil {
+		return fmt.Errorf("cut torn bytes: %w", err)
+	}
+	l.recovery.Cut = &Cut{Segment: l.segment.path, Offset: t.good, Bytes: t.size - t.good, Kept: kept}
+	return nil
+}
+
+// shorten truncates a file, durably.
+func shorten(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(size)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func copyRange(to, from string, off, n int64) error {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, io.NewSectionReader(src, off, n))
+	if err == nil {
+		err = dst.Sync()
+	}
+	return errors.Join(err, dst.Close())
+}
+
+// dropEmpty removes a tail without a single record, which a crash between the
+// creation of a segment and its header leaves. The next append makes it anew.
+func (l *Log) dropEmpty(segments []segmentFile) error {
+	if err := os.Remove(l.segment.path); err != nil {
+		return fmt.Errorf("remove empty segment: %w", err)
+	}
+	l.segment, l.size = segmentFile{}, 0
+	if n := len(segments); n > 1 {
+		l.segment = segments[n-2]
+	}
+	return syncDir(l.dir)
+}
+
+// restoreLedger takes the ledger from the last segment whose header can be read
+// and applies what follows.
+func (l *Log) restoreLedger(segments []segmentFile) error {
+	from := uint64(0)
+	for _, s := range slices.Backward(segments) {
+		header, err := readHeader(s.path)
+		if err != nil {
+			return err
+		}
+		if header != nil {
+			from = s.first
+			break
+		}
+	}
+	r := &Reader{dir: l.dir, from: from}
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
+			continue
+		case err != nil:
+			return err
+		}
+		l.ledger.Apply(rec.Event)
+	}
+}
+
+// readHeader returns a segment's header, or nil where it cannot be read.
+func readHeader(path string) (*event.SegmentHeader, error) {
+	r, err := OpenReader(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	rec, err := r.Next()
+	if err != nil {
+		if err == io.EOF || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewerFormat) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	header, _ := rec.Event.(*event.SegmentHeader)
+	return header, nil
+}
