@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"taffrail/collectors"
+	"taffrail/internal/config"
+	"taffrail/internal/device"
+	"taffrail/internal/event"
+	eventlog "taffrail/log"
+	"taffrail/shipper"
+)
+
+// lastUploadTimeout bounds the upload that is tried when the daemon stops. A
+// receiver that is down must not hold up a shutdown.
+const lastUploadTimeout = 10 * time.Second
+
+// daemon is the wiring of one run: collectors to log, log to shipper, and the
+// health of all three.
+type daemon struct {
+	cfg      config.Config
+	jobs     []collectors.Job
+	stateDir string // held by the caller
+	logger   zerolog.Logger
+
+	clock      device.Clock
+	context    event.Context
+	log        *eventlog.Log
+	production *production
+	scheduler  *collectors.Scheduler
+	shipper    *shipper.Shipper // nil without an active remote
+}
+
+// run works until ctx is done and then stops in order.
+func (d *daemon) run(ctx context.Context) (err error) {
+	if err := d.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.log.Close()) }()
+	server := d.startHealth()
+	defer func() { err = errors.Join(err, server.Close()) }()
+	d.mark(event.SessionStart, "")
+	d.logger.Info().
+		Str("session_id", d.context.SessionID).
+		Str("device_id", d.context.DeviceID).
+		Str("version", version).
+		Int("collectors", len(d.jobs)).
+		Bool("remote", d.shipper != nil).
+		Msg("taffrail runs")
+	d.work(ctx)
+	d.logger.Info().Msg("stopping")
+	d.lastUpload()
+	d.mark(event.SessionEnd, "stopped")
+	return nil
+}
+
+// open opens the log and makes the stages.
+func (d *daemon) open() error {
+	session, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("name session: %w", err)
+	}
+	if d.context, err = newContext(d.cfg.Device, session.String()); err != nil {
+		return err
+	}
+	d.log, err = eventlog.Open(logDir(d.stateDir), newLogOptions(d.cfg.Log, d.context, d.clock))
+	if err != nil {
+		return err
+	}
+	d.reportRecovery(d.log.Recovery())
+	if err := d.makeStages(); err != nil {
+		return errors.Join(err, d.log.Close())
+	}
+	return nil
+}
+
+func (d *daemon) makeStages() (err error) {
+	ledger := d.log.Ledger()
+	d.production = newProduction(d.log, d.cfg.Remote.UploadInterval.Std(), ledger.Appended, time.Now)
+	d.scheduler, err = collectors.NewScheduler(d.jobs, d.production, collectors.Options{
+		Clock:     d.clock,
+		Logger:    d.logger,
+		SessionID: d.context.SessionID,
+	})
+	if err != nil || !d.cfg.Remote.Active() {
+		return err
+	}
+	opts, err := newShipperOptions(d.cfg.Remote, d.context.DeviceID, d.clock, d.logger)
+	if err != nil {
+		return err
+	}
+	d.shipper, err = shipper.New(shippingLog{d.log, d.logger}, opts)
+	return err
+}
+
+// reportRecovery tells what the log found at its end.
+func (d *daemon) reportRecovery(r eventlog.Recovery) {
+	if r.Cut != nil {
+		d.logger.Warn().Str("segment", r.Cut.Segment).Int64("offset", r.Cut.Offset).
+			Int64("bytes", r.Cut.Bytes).Str("kept", r.Cut.Kept).
+			Msg("an append was cut short; its bytes were cut off and kept")
+	}
+	for _, damage := range r.Damage {
+		d.logger.Error().Err(damage).Str("error_type", "corrupt").Msg("the log is damaged; it goes on in a new segment")
+	}
+	for _, path := range r.Aside {
+		d.logger.Warn().Str("kept", path).Msg("a file that is no segment was moved out of the log")
+	}
+}
+
+// work runs collectors and shipper until ctx is done and both have come back.
+func (d *daemon) work(ctx context.Context) {
+	var stages sync.WaitGroup
+	stages.Go(func() {
+		if err := d.scheduler.Run(ctx); err != nil {
+			d.logger.Error().Err(err).Str("error_type", "internal").Msg("collecting ended")
+		}
+	})
+	if d.shipper != nil {
+		stages.Go(func() { d.shipper.Run(ctx) })
+	}
+	stages.Wait()
+}
+
+// lastUpload ships what the last ticks brought.
+func (d *daemon) lastUpload() {
+	if d.shipper == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), lastUploadTimeout)
+	defer cancel()
+	if err := d.shipper.Cycle(ctx); err != nil {
+		ledger := d.log.Ledger()
+		d.logger.Warn().Err(err).Uint64("pending", ledger.Pending()).
+			Msg("not everything was uploaded; the rest follows after the next start")
+	}
+}
+
+// mark records the beginning or the end of the session.
+func (d *daemon) mark(phase, reason string) {
+	stamp, _ := d.clock.Now()
+	_, err := d.log.Append(&event.Session{
+		Stamp:    stamp,
+		Phase:    phase,
+		ID:       d.context.SessionID,
+		BootID:   d.context.BootID,
+		DeviceID: d.context.DeviceID,
+		Tags:     d.context.Tags.Map(),
+		Version:  version,
+		Reason:   reason,
+	})
+	if err != nil {
+		d.logger.Error().Err(err).Str("error_type", "log").Msg("session not marked")
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"taffrail/collectors"
+	"taffrail/internal/event"
+	"taffrail/internal/health"
+)
+
+// startHealth serves the health endpoints.
+func (d *daemon) startHealth() *health.Server {
+	mux := http.NewServeMux()
+	var server *health.Server
+	ready := make(chan struct{})
+	start := time.Now()
+	health.Register(mux, func() health.Snapshot {
+		<-ready
+		return d.snapshot(start, server.State())
+	})
+	server = health.StartServer(health.ServerOptions{Address: d.cfg.Health.Listen, Handler: mux})
+	close(ready)
+	if state := server.State(); state.Warning != "" {
+		d.logger.Warn().Str("error_type", "listen").Msg(state.Warning)
+	}
+	return server
+}
+
+// snapshot asks every part how it is.
+func (d *daemon) snapshot(start time.Time, http health.Part) health.Snapshot {
+	s := health.Snapshot{
+		Now:               time.Now(),
+		Start:             start,
+		UploadInterval:    d.cfg.Remote.UploadInterval.Std(),
+		DegradedThreshold: d.cfg.DegradedThreshold(),
+		ErrorThreshold:    d.cfg.Health.ErrorThreshold.Std(),
+		Log:               d.logHealth(),
+		HTTP:              &http,
+		Time:              d.timeHealth(),
+	}
+	for _, c := range d.scheduler.Status() {
+		s.Collectors = append(s.Collectors, collectorHealth(c))
+	}
+	s.Uploader = d.uploaderHealth(s.Now)
+	return s
+}
+
+func collectorHealth(c collectors.CollectorStatus) health.Collector {
+	h := health.Collector{
+		Name:        c.Name,
+		LastSuccess: c.LastSuccess,
+		StuckSince:  c.StuckSince,
+		Details: map[string]any{
+			"interval_ms": c.Interval.Milliseconds(),
+			"duration_ms": float64(c.Duration.Microseconds()) / 1000,
+			"samples":     c.Samples,
+			"runs":        c.Runs,
+			"failures":    c.Failures,
+			"skipped":     c.Skipped,
+		},
+	}
+	if c.Error != nil {
+		h.LastError, h.LastErrorAt = c.Error.Error(), c.LastRun
+	}
+	return h
+}
+
+func (d *daemon) logHealth() *health.Part {
+	part := &health.Part{Details: map[string]any{"last_index": d.log.LastIndex()}}
+	if err := d.log.Failure(); err != nil {
+		part.Failing = err.Error()
+	}
+	return part
+}
+
+func (d *daemon) timeHealth() *health.Clock {
+	_, trusted := d.clock.Now()
+	clock := &health.Clock{Trusted: trusted}
+	if trusted {
+		clock.Source = "kernel"
+	}
+	return clock
+}
+
+func (d *daemon) uploaderHealth(now time.Time) *health.Uploader {
+	ledger := d.log.Ledger()
+	u := &health.Uploader{
+		Enabled:             d.shipper != nil,
+		Pending:             d.production.pending(now, ledger.Sent),
+		ProductionPerSecond: d.production.perSecond(now),
+		Details: map[string]any{
+			"appended_samples":     ledger.Appended,
+			"acknowledged_samples": ledger.Sent,
+			"pending_samples":      ledger.Pending(),
+			"cursor":               ledger.Cursor(),
+		},
+	}
+	if d.shipper == nil {
+		return u
+	}
+	status := d.shipper.Status()
+	u.LastSuccess, u.LastErrorAt = status.LastSuccess, status.LastErrorAt
+	u.Details["requests"] = status.Requests
+	u.Details["bytes_sent"] = status.BytesSent
+	if status.LastError != nil {
+		u.LastError = status.LastError.Error()
+	}
+	return u
+}
+
+// production is a sink that passes ticks on to the log and remembers how many
+// sendable samples there were up to which moment, over one upload interval. What
+// is younger than that does not count as pending.
+type production struct {
+	sink     collectors.Sink
+	interval time.Duration
+	now      func() time.Time
+
+	mu    sync.Mutex // guards marks
+	marks []mark     // the first is at least an interval old, or the beginning
+}
+
+// mark says that a log held total sendable samples from at on.
+type mark struct {
+	at    time.Time
+	total uint64
+}
+
+// newProduction begins with the samples that the log holds already.
+func newProduction(sink collectors.Sink, interval time.Duration, total uint64, now func() time.Time) *production {
+	return &production{sink: sink, interval: interval, now: now, marks: []mark{{now().Add(-interval), total}}}
+}
+
+// Append implements collectors.Sink.
+func (p *production) Append(ev event.Event) (uint64, error) {
+	index, err := p.sink.Append(ev)
+	if tick, ok := ev.(*event.Tick); ok && err == nil {
+		p.add(p.now(), uint64(tick.SendableCount()))
+	}
+	return index, err
+}
+
+func (p *production) add(now time.Time, samples uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks = append(p.marks, mark{now, p.marks[len(p.marks)-1].total + samples})
+	p.trimLocked(now)
+}
+
+// trimLocked drops the marks before the last that is an interval old.
+func (p *production) trimLocked(now time.Time) {
+	old := 0
+	for old+1 < len(p.marks) && now.Sub(p.marks[old+1].at) >= p.interval {
+		old++
+	}
+	p.marks = slices.Delete(p.marks, 0, old)
+}
+
+// pending returns how many samples older than the interval are not among the
+// first sent.
+func (p *production) pending(now time.Time, sent uint64) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trimLocked(now)
+	return max(p.marks[0].total, sent) - sent
+}
+
+// perSecond returns the samples a second over the last interval.
+func (p *production) perSecond(now time.Time) float64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trimLocked(now)
+	first, last := p.marks[0], p.marks[len(p.marks)-1]
+	if seconds := now.Sub(first.at).Seconds(); seconds > 0 {
+		return float64(last.total-first.total) / seconds
+	}
+	return 0
+}

@@ -1,0 +1,37 @@
+package main
+
+// required returns the names of the tests that must exist, run without
+// skipping, and pass.
+func required() []string {
+	return []string{
+		// The way of a sample from a collector to the receiver.
+		"TestE2E_FullCollectionUploadCycle",
+		"TestMetricNameSanitization",
+		"TestChunkSizeRespected",
+		"TestTimestampSortingWithinChunks",
+		"TestBuildVMJSONL_FiltersStringMetrics",
+		"TestBuildChunks_SkipsEmptyChunks",
+
+		// What happens when the receiver does not take it.
+		"TestExponentialBackoff_WithJitter",
+		"TestRetryAfter_HeaderParsing",
+		"TestMaxRetriesRespected",
+		"TestNonRetryableErrors_NoRetry",
+		"TestRetryableErrors_DoRetry",
+
+		// Configuration reaches what it configures.
+		"TestConfigWiring_BatchSize",
+		"TestConfigWiring_CustomBatchSizeVsDefault",
+		"TestConfigWiring_ChunkSize",
+		"TestConfigWiring_AuthToken",
+		"TestConfigWiring_RetryEnabled",
+		"TestConfigWiring_RetryDisabled",
+		"TestConfigWiring_RetryDefaults",
+		"TestConfigWiring_RetryExplicitlyDisabled",
+		"TestConfigWiring_RetryExplicitlyEnabled",
+		"TestConfigWiring_RetryDisabledWithOnlyEnabledFalse",
+		"TestConfigWiring_RetryEnabledWithOnlyEnabledTrue",
+		"TestConfigWiring_RetryJitterDefaultWhenPartialConfig",
+		"TestConfigWiring_RetryExplicitZeroJitter",
+	}
+}
