@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -21,7 +22,7 @@ var errTooDeep = errors.New("arrays and maps lie too deep in each other")
 // encodeBody returns the body of any event but a tick.
 func encodeBody(ev event.Event) ([]byte, error) {
 	if u, ok := ev.(*event.Unknown); ok {
-		return u.Body, nil
+		return bytes.Clone(u.Body), nil
 	}
 	body, err := msgpack.Marshal(ev)
 	if err != nil {
@@ -43,13 +44,17 @@ func decodeBody(kind event.Kind, body []byte) (event.Event, error) {
 	case event.KindAck:
 		ev = &event.Ack{}
 	default:
-		return &event.Unknown{Of: kind, Body: append([]byte(nil), body...)}, nil
+		return &event.Unknown{Of: kind, Body: bytes.Clone(body)}, nil
 	}
 	if err := checkShape(body); err != nil {
 		return nil, err
 	}
 	if err := msgpack.Unmarshal(body, ev); err != nil {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	// The ledger relies on it.
+	if h, ok := ev.(*event.SegmentHeader); ok && h.Ledger.Open != nil && len(h.Ledger.Open.Acked) != len(h.Ledger.Open.Plan.Chunks) {
+		return nil, errMalformed
 	}
 	return ev, nil
 }

@@ -22,18 +22,29 @@ type decoder struct {
 	firstID uint64
 	ctx     *event.Context
 	slots   []decodedSlot
-	series  map[string]*event.Series // one pointer a series over the groups
+	series  map[string]interned
 	tick    event.Tick
+}
+
+// interned is a series as the last group that defined it had it.
+type interned struct {
+	series *event.Series // one pointer over the groups
+	group  uint64
+	slot   int
 }
 
 type decodedSlot struct {
 	series *event.Series
+	twin   int // one more than the slot before with this name and labels, or 0
 	pow    float64
 	ref    int64
 	value  float64
 	text   string
 	known  bool
 }
+
+// nextID returns the first id after those of the last group.
+func (d *decoder) nextID() uint64 { return d.firstID + uint64(len(d.slots)) }
 
 // decodeTick decodes the body of record index. The tick is valid until the next
 // call.
@@ -76,7 +87,10 @@ func (d *decoder) samples(p *parser, head bool) error {
 	size := (len(d.slots) + 7) / 8
 	changed := p.bin()
 	var present []byte
-	if flags&flagAbsent != 0 && len(changed) == 2*size {
+	if flags&flagAbsent != 0 {
+		if len(changed) != 2*size {
+			return errMalformed
+		}
 		present, changed = changed[:size], changed[size:]
 	}
 	count := p.array()
@@ -119,6 +133,10 @@ func (d *decoder) values(p *parser, changed, present []byte) {
 			continue
 		}
 		s := &d.slots[at]
+		if s.twin > 0 && d.twinPresent(s.twin, present) {
+			p.fail() // a series stands twice in the tick
+			return
+		}
 		if changed[at/8]&mask != 0 {
 			s.parse(p)
 		} else if !s.known {
@@ -126,6 +144,15 @@ func (d *decoder) values(p *parser, changed, present []byte) {
 		}
 		d.tick.Samples = append(d.tick.Samples, event.Sample{Series: s.series, Value: s.value, Text: s.text})
 	}
+}
+
+func (d *decoder) twinPresent(twin int, present []byte) bool {
+	for ; twin > 0; twin = d.slots[twin-1].twin {
+		if at := twin - 1; present == nil || present[at/8]&(1<<(at%8)) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *decodedSlot) parse(p *parser) {
@@ -151,7 +178,7 @@ func (d *decoder) definitions(p *parser) error {
 		id := p.uint(math.MaxInt64)
 		if len(d.slots) == 0 {
 			d.firstID = id
-		} else if id != d.firstID+uint64(len(d.slots)) {
+		} else if id != d.nextID() {
 			return errMalformed
 		}
 		name := p.string()
@@ -171,11 +198,11 @@ func (d *decoder) definitions(p *parser) error {
 			if p.err != nil {
 				return p.err
 			}
-			series, err := d.intern(name, typ, uint8(decimals), labels)
+			series, err := event.NewSeries(name, typ, uint8(decimals), labels...)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errMalformed, err)
 			}
-			d.slots = append(d.slots, decodedSlot{series: series, pow: pow10[decimals]})
+			d.define(series)
 		}
 	}
 	return p.err
@@ -184,21 +211,23 @@ func (d *decoder) definitions(p *parser) error {
 // maxInterned bounds the series that a decoder remembers between groups.
 const maxInterned = 100_000
 
-// intern returns the series that an earlier group had under the same name and
-// labels, so that a reader can compare pointers.
-func (d *decoder) intern(name string, typ event.Type, decimals uint8, labels []event.Label) (*event.Series, error) {
-	series, err := event.NewSeries(name, typ, decimals, labels...)
-	if err != nil {
-		return nil, err
-	}
-	if have, ok := d.series[series.Key()]; ok && have.Type == typ && have.Decimals == decimals {
-		return have, nil
+// define makes the next slot. Where an earlier group had the series, its pointer
+// is taken, so that a reader can compare pointers.
+func (d *decoder) define(series *event.Series) {
+	slot := decodedSlot{series: series, pow: pow10[series.Decimals]}
+	if have, ok := d.series[series.Key()]; ok {
+		if have.series.Type == series.Type && have.series.Decimals == series.Decimals {
+			slot.series = have.series
+		}
+		if have.group == d.group && have.slot < len(d.slots) {
+			slot.twin = have.slot + 1
+		}
 	}
 	if d.series == nil || len(d.series) >= maxInterned {
-		d.series = make(map[string]*event.Series)
+		d.series = make(map[string]interned)
 	}
-	d.series[series.Key()] = series
-	return series, nil
+	d.series[series.Key()] = interned{slot.series, d.group, len(d.slots)}
+	d.slots = append(d.slots, slot)
 }
 
 func parseContext(p *parser) *event.Context {

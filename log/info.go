@@ -1,8 +1,10 @@
 package eventlog
 
 import (
+	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"taffrail/internal/event"
 )
@@ -67,7 +69,6 @@ func Inspect(path string) (Info, error) {
 		return Info{}, err
 	}
 	defer r.Close()
-	times := cursorTimes{}
 	for {
 		rec, err := r.Next()
 		if err == io.EOF {
@@ -81,12 +82,16 @@ func Inspect(path string) (Info, error) {
 			return Info{}, err
 		}
 		in.add(rec)
-		times.add(rec, in.ledger.Cursor())
 	}
 	in.Series = len(in.seen)
+	// The cursor is the last tick of a batch, so it has a time.
+	cursorMS, err := tickTime(path, in.ledger.Cursor())
+	if err != nil {
+		return Info{}, err
+	}
 	in.Shipped = ShippedInfo{
 		Cursor:       in.ledger.Cursor(),
-		CursorMS:     times.at,
+		CursorMS:     cursorMS,
 		Acknowledged: in.ledger.Sent,
 		Pending:      in.ledger.Pending(),
 	}
@@ -97,15 +102,9 @@ func Inspect(path string) (Info, error) {
 }
 
 func (in *Info) files(path string) error {
-	dir, file, err := Locate(path)
+	segments, err := segmentsAt(path)
 	if err != nil {
 		return err
-	}
-	segments := []segmentFile{{path: file}}
-	if dir != "" {
-		if segments, err = listSegments(dir); err != nil {
-			return err
-		}
 	}
 	for _, s := range segments {
 		info, err := os.Stat(s.path)
@@ -162,26 +161,74 @@ func (in *Info) session(id, boot string, wallMS int64) *SessionInfo {
 	return &in.Sessions[len(in.Sessions)-1]
 }
 
-// cursorTimes finds the time of the last tick that the cursor has passed. It
-// keeps the ticks between the cursor and the record at hand.
-type cursorTimes struct {
-	ahead []struct {
-		index uint64
-		ms    int64
+// tickTime returns the effective time of the tick with an index, or 0.
+func tickTime(path string, index uint64) (int64, error) {
+	r, err := OpenReader(path)
+	if err != nil {
+		return 0, err
 	}
-	at int64
+	defer r.Close()
+	r.from = index
+	for {
+		rec, err := r.Next()
+		if errors.Is(err, ErrCorrupt) {
+			continue
+		}
+		if err != nil && err != io.EOF {
+			return 0, err
+		}
+		if tick, ok := rec.Event.(*event.Tick); ok && rec.Index == index {
+			ms, _ := tick.EffectiveTime()
+			return ms, nil
+		}
+		return 0, nil
+	}
 }
 
-func (c *cursorTimes) add(rec Record, cursor uint64) {
-	if tick, ok := rec.Event.(*event.Tick); ok {
-		ms, _ := tick.EffectiveTime()
-		c.ahead = append(c.ahead, struct {
-			index uint64
-			ms    int64
-		}{rec.Index, ms})
+// LastTime returns the effective time of the last tick in the log at path that
+// has a usable one; where none has, that of the last tick; and false where
+// there is no tick. It reads segments from the newest on, as few as it needs.
+func LastTime(path string) (ms int64, found bool, err error) {
+	segments, err := segmentsAt(path)
+	if err != nil {
+		return 0, false, err
 	}
-	for len(c.ahead) > 0 && c.ahead[0].index <= cursor {
-		c.at = c.ahead[0].ms
-		c.ahead = c.ahead[1:]
+	for _, s := range slices.Backward(segments) {
+		last, some, usable, err := lastTimeIn(s.path)
+		if err != nil {
+			return 0, false, err
+		}
+		if usable {
+			return last, true, nil
+		}
+		if some && !found {
+			ms, found = last, true
+		}
+	}
+	return ms, found, nil
+}
+
+// lastTimeIn does for one segment what LastTime does for a log.
+func lastTimeIn(path string) (ms int64, found, usable bool, err error) {
+	r, err := OpenReader(path)
+	if err != nil {
+		return 0, false, false, err
+	}
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		switch {
+		case err == io.EOF:
+			return ms, found, usable, nil
+		case errors.Is(err, ErrCorrupt):
+			continue
+		case err != nil:
+			return 0, false, false, err
+		}
+		if tick, ok := rec.Event.(*event.Tick); ok {
+			if at, good := tick.EffectiveTime(); good || !usable {
+				ms, found, usable = at, true, good
+			}
+		}
 	}
 }

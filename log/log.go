@@ -3,6 +3,7 @@ package eventlog
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -85,10 +86,14 @@ func Open(dir string, opts Options) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	l := &Log{dir: dir, opts: opts.withDefaults(dir)}
+	// Tags that no series could have would make groups that no reader takes.
+	if l.opts.Context.Tags, err = event.NewLabels(opts.Context.Tags...); err != nil {
+		return nil, fmt.Errorf("open log: device tags: %w", err)
+	}
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{dir: dir, opts: opts.withDefaults(dir)}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
@@ -224,19 +229,18 @@ func (l *Log) startSegmentLocked() error {
 		}
 		l.wal, l.unsynced = nil, false
 	}
-	header, err := l.headerLocked()
-	if err != nil {
-		return err
-	}
+	header := l.headerLocked()
 	before := l.segment
 	if err := l.createLocked(); err != nil {
 		return fmt.Errorf("start segment: %w", err)
 	}
 	if err := l.fillLocked(header); err != nil {
 		// A segment without its header is as good as none.
-		if os.Remove(l.segment.path) != nil {
-			l.next++
+		if l.wal != nil {
+			l.wal.Close()
+			l.wal = nil
 		}
+		l.removeLocked(l.segment.path)
 		l.segment = before
 		return fmt.Errorf("start segment: %w", err)
 	}
@@ -256,8 +260,10 @@ func (l *Log) fillLocked(header *event.SegmentHeader) error {
 	return err
 }
 
-// headerLocked describes the log as it is before the next record.
-func (l *Log) headerLocked() (*event.SegmentHeader, error) {
+// headerLocked describes the log as it is before the next record. Where the
+// segment before cannot be read any more it is named without its digest: that
+// it is lost is no reason to lose what comes.
+func (l *Log) headerLocked() *event.SegmentHeader {
 	ctx := &l.opts.Context
 	header := &event.SegmentHeader{
 		Stamp:    l.opts.Now(),
@@ -270,14 +276,21 @@ func (l *Log) headerLocked() (*event.SegmentHeader, error) {
 		Ledger:   l.ledger.Clone(),
 	}
 	if l.segment.path == "" {
-		return header, nil
+		return header
 	}
-	sum, err := digest(l.segment.path)
-	if err != nil {
-		return nil, err
+	header.Previous = filepath.Base(l.segment.path)
+	if sum, err := digest(l.segment.path); err == nil {
+		header.PreviousSHA256 = sum
 	}
-	header.Previous, header.PreviousSHA256 = filepath.Base(l.segment.path), sum
-	return header, nil
+	return header
+}
+
+// removeLocked removes a segment that could not be begun. Where it stays, the
+// next attempt takes another name.
+func (l *Log) removeLocked(path string) {
+	if os.Remove(path) != nil {
+		l.next++
+	}
 }
 
 // createLocked makes the empty file of the next segment durable.
@@ -287,12 +300,10 @@ func (l *Log) createLocked() error {
 	if err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
+	// Without its entry the file could vanish with all that it will hold.
+	if err := errors.Join(f.Close(), syncDir(l.dir)); err != nil {
+		l.removeLocked(path)
 		return err
-	}
-	if err := syncDir(l.dir); err != nil {
-		// Without its entry the file could vanish with all that it will hold.
-		return errors.Join(err, os.Remove(path))
 	}
 	l.segment, l.size = segmentFile{path: path, first: l.next}, 0
 	return nil
@@ -301,8 +312,8 @@ func (l *Log) createLocked() error {
 // openTailLocked opens the last segment for appending.
 func (l *Log) openTailLocked() error {
 	w, err := wal.Open(l.dir, &wal.Options{
-		NoSync:           true, // appends decide when to sync
-		SegmentSize:      1 << 40,
+		NoSync:           true,          // appends decide when to sync
+		SegmentSize:      math.MaxInt32, // rotation is ours
 		SegmentCacheSize: 1,
 		AllowEmpty:       true,
 		DirPerms:         0o750,

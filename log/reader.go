@@ -35,6 +35,7 @@ type Reader struct {
 	limit func() uint64 // last index that may be read; nil: what the files hold
 	from  uint64        // records before it are not returned
 	next  uint64        // index that should follow; 0 before the first record
+	sure  uint64        // records up to it were stored before anything was read ahead
 	cur   segmentFile
 	file  *os.File
 	scan  *scanner
@@ -78,6 +79,16 @@ func Locate(path string) (dir, file string, err error) {
 	return "", "", fmt.Errorf("open log: %w: %s holds no segments, and neither does a directory log in it", ErrNoLog, path)
 }
 
+// segmentsAt returns the segments of the log at path. The first index of a
+// single file is left open: its name may be any.
+func segmentsAt(path string) ([]segmentFile, error) {
+	dir, file, err := Locate(path)
+	if err != nil || dir == "" {
+		return []segmentFile{{path: file}}, err
+	}
+	return listSegments(dir)
+}
+
 // Close closes the segment that is open. It may be called twice.
 func (r *Reader) Close() error {
 	if r.file == nil {
@@ -94,8 +105,19 @@ func (r *Reader) Close() error {
 // call after that goes on behind them.
 func (r *Reader) Next() (Record, error) {
 	for {
-		if r.limit != nil && max(r.next, r.from) > r.limit() {
-			return Record{}, io.EOF
+		if r.limit != nil {
+			limit := r.limit()
+			if max(r.next, r.from) > limit {
+				return Record{}, io.EOF
+			}
+			// What was read ahead behind the limit of that time may be half a
+			// record, or one that was given up and cut off since.
+			if r.next > r.sure {
+				r.sure = limit
+				if r.scan != nil {
+					r.scan.forget()
+				}
+			}
 		}
 		if r.scan == nil {
 			if err := r.advance(); err != nil {

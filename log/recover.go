@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"taffrail/internal/event"
@@ -61,17 +62,22 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	l.size = t.good
+	last := max(t.last, l.segment.first-1)
+	l.next = last + 1
+	l.last.Store(last)
 	if t.good < t.size {
 		if err := l.cut(t); err != nil {
-			return err
+			// No room for the copy, say: the bytes stay where they are, and the
+			// next segment takes a name of its own.
+			t.damage = append(t.damage, err)
+			l.next = max(l.next, l.segment.first+1)
+			t.entries = max(t.entries, 1)
 		}
 	}
-	l.size = t.good
-	l.next = max(t.last+1, l.segment.first)
 	if err := l.restoreLedger(segments); err != nil {
 		return err
 	}
-	l.last.Store(l.next - 1)
 	if t.entries == 0 {
 		return l.dropEmpty(segments)
 	}
@@ -84,8 +90,9 @@ func (l *Log) recover() error {
 	return l.openTailLocked()
 }
 
-// setAside moves files away whose names make tidwall/wal rename and delete
-// segments: it takes them for its own half-finished truncations.
+// setAside moves away what is no segment of ours and what tidwall/wal takes for
+// one by its name: links and the like, and its own half-finished truncations,
+// which make it rename and delete segments.
 func (l *Log) setAside() error {
 	entries, err := os.ReadDir(l.dir)
 	if err != nil {
@@ -93,7 +100,15 @@ func (l *Log) setAside() error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if len(name) <= segmentNameLen || !(strings.HasSuffix(name, ".START") || strings.HasSuffix(name, ".END")) {
+		_, ok := parseSegmentName(name)
+		switch _, err := strconv.ParseUint(name[:min(len(name), segmentNameLen)], 10, 64); {
+		case err != nil, ok && e.Type().IsRegular():
+			continue
+		case len(name) == segmentNameLen:
+		case e.IsDir():
+			continue
+		case strings.HasSuffix(name, ".START"), strings.HasSuffix(name, ".END"):
+		default:
 			continue
 		}
 		to, err := l.keepName(name)
@@ -110,7 +125,7 @@ func (l *Log) setAside() error {
 
 // keepName returns a path in TornDir that does not exist yet.
 func (l *Log) keepName(name string) (string, error) {
-	if err := os.MkdirAll(l.opts.TornDir, 0o750); err != nil {
+	if err := makeDir(l.opts.TornDir); err != nil {
 		return "", err
 	}
 	path := filepath.Join(l.opts.TornDir, name)
@@ -167,10 +182,10 @@ func (l *Log) cut(t tail) error {
 		return fmt.Errorf("keep torn bytes: %w", err)
 	}
 	if err := copyRange(kept, l.segment.path, t.good, t.size-t.good); err != nil {
-		return fmt.Errorf("keep torn bytes: %w", err)
+		return fmt.Errorf("keep torn bytes: %w", errors.Join(err, os.Remove(kept)))
 	}
 	if err := syncDir(l.opts.TornDir); err != nil {
-		return err
+		return fmt.Errorf("keep torn bytes: %w", err)
 	}
 	if err := shorten(l.segment.path, t.good); err != nil {
 		return fmt.Errorf("cut torn bytes: %w", err)
@@ -242,6 +257,8 @@ func (l *Log) restoreLedger(segments []segmentFile) error {
 		rec, err := r.Next()
 		switch {
 		case err == io.EOF:
+			// The ids of the tail are taken.
+			l.enc.nextID = r.dec.nextID()
 			return nil
 		case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat):
 			continue

@@ -26,7 +26,7 @@ func parseSegmentName(name string) (first uint64, ok bool) {
 	if len(name) != segmentNameLen {
 		return 0, false
 	}
-	first, err := strconv.ParseUint(name, 10, 64)
+	first, err := strconv.ParseUint(name, 10, 63)
 	return first, err == nil && first > 0
 }
 
@@ -64,6 +64,17 @@ func digest(path string) ([]byte, error) {
 		return nil, fmt.Errorf("digest segment: %w", err)
 	}
 	return h.Sum(nil), nil
+}
+
+// makeDir makes a directory where it is missing, durably in the one above.
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(dir))
 }
 
 // syncDir makes the entries of a directory durable.

@@ -38,7 +38,7 @@ type SegmentCheck struct {
 const (
 	ChainStart  = "start"  // the log begins here
 	ChainOK     = "ok"     // the segment before is here and has the digest
-	ChainAbsent = "absent" // the segment before is not here
+	ChainAbsent = "absent" // the segment before is not here, or was not when the next began
 	ChainBroken = "broken" // another segment stands there, or other bytes
 	ChainNone   = "none"   // the header cannot be read
 )
@@ -64,25 +64,26 @@ func AsDamage(err error) (Damage, bool) {
 // content, the order of indexes and the chain of the segments' digests. The
 // error says that reading failed; damage is not an error.
 func Verify(path string) (Verification, error) {
-	dir, file, err := Locate(path)
+	segments, err := segmentsAt(path)
 	if err != nil {
 		return Verification{}, err
 	}
-	segments := []segmentFile{{path: file}}
-	if dir != "" {
-		if segments, err = listSegments(dir); err != nil {
-			return Verification{}, err
-		}
-	}
 	v := Verification{Gaps: []event.Range{}}
 	var before *SegmentCheck
+	next := uint64(0) // index that should follow; 0 where anything may
 	for _, s := range segments {
 		check, err := verifySegment(s, before)
 		if err != nil {
 			return Verification{}, err
 		}
-		if before != nil && check.First > before.Last+1 && before.Last > 0 && len(before.Damage) == 0 {
-			v.Gaps = append(v.Gaps, event.Range{From: before.Last + 1, To: check.First - 1})
+		if next > 0 && s.first > next {
+			v.Gaps = append(v.Gaps, event.Range{From: next, To: s.first - 1})
+		}
+		if check.Last > 0 {
+			next = max(next, check.Last+1)
+		}
+		if d := check.Damage; len(d) > 0 && d[len(d)-1].End == check.Bytes {
+			next = 0 // who knows what stood there
 		}
 		v.Records += check.Records
 		v.Damaged = v.Damaged || len(check.Damage) > 0 || check.Chain == ChainBroken
@@ -139,7 +140,7 @@ func chain(header *event.SegmentHeader, before *SegmentCheck) string {
 	switch {
 	case header.Previous == "":
 		return ChainStart
-	case before == nil || header.Previous != before.File:
+	case before == nil || header.Previous != before.File || len(header.PreviousSHA256) == 0:
 		return ChainAbsent
 	case hex.EncodeToString(header.PreviousSHA256) == before.SHA256:
 		return ChainOK

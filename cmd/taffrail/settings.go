@@ -10,7 +10,7 @@ import (
 // settings are the flags that choose and override the configuration; run, check
 // and collect share them.
 type settings struct {
-	Config   string        `help:"Configuration file (YAML)." type:"path" placeholder:"FILE"`
+	Config   string        `help:"Configuration file (YAML)." placeholder:"FILE"`
 	StateDir string        `help:"Where log, index and lock are kept." default:"./taffrail-data" placeholder:"DIR"`
 	Remote   string        `help:"Receiver to ship to, as remote.url." placeholder:"URL"`
 	Interval time.Duration `help:"Interval of collectors without one of their own, 10s by default." placeholder:"D"`
