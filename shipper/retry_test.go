@@ -72,7 +72,7 @@ func TestRetryAfter_HeaderParsing(t *testing.T) {
 
 // cycle runs one cycle in a bubble of fake time and returns its error and the
 // time that it took.
-func cycle(t *testing.T, opts Options, answers ...func(*http.Request) (*http.Response, error)) (err error, took time.Duration, receiver *scripted, l *memoryLog) {
+func cycle(t *testing.T, opts Options, answers ...func(*http.Request) (*http.Response, error)) (took time.Duration, receiver *scripted, l *memoryLog, err error) {
 	t.Helper()
 	l = &memoryLog{}
 	fill(t, l, boat, 3, 2)
@@ -80,7 +80,7 @@ func cycle(t *testing.T, opts Options, answers ...func(*http.Request) (*http.Res
 	s, receiver = newTest(t, l, opts, answers...)
 	began := time.Now()
 	err = s.Cycle(t.Context())
-	return err, time.Since(began), receiver, l
+	return time.Since(began), receiver, l, err
 }
 
 func TestMaxRetriesRespected(t *testing.T) {
@@ -88,7 +88,7 @@ func TestMaxRetriesRespected(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			opts := testOptions()
 			opts.Retry.MaxAttempts = attempts
-			err, _, receiver, l := cycle(t, opts, status(500))
+			_, receiver, l, err := cycle(t, opts, status(500))
 			if got := len(receiver.requests()); got != want {
 				t.Errorf("max_attempts %d: %d attempts, want %d", attempts, got, want)
 			}
@@ -108,7 +108,7 @@ func TestRetryableErrors_DoRetry(t *testing.T) {
 		"reset": broken(errors.New("connection reset by peer")), "eof": broken(io.ErrUnexpectedEOF),
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			err, took, receiver, l := cycle(t, testOptions(), answer, answer, status(204))
+			took, receiver, l, err := cycle(t, testOptions(), answer, answer, status(204))
 			if got := len(receiver.requests()); err != nil || got != 3 {
 				t.Errorf("%s: %d attempts, error %v", name, got, err)
 			}
@@ -144,7 +144,7 @@ func TestNonRetryableErrors_NoRetry(t *testing.T) {
 		"created":      {status(201), ErrNotReceiver},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			err, took, receiver, l := cycle(t, testOptions(), test.answer)
+			took, receiver, l, err := cycle(t, testOptions(), test.answer)
 			if got := len(receiver.requests()); got != 1 || took != 0 {
 				t.Errorf("%s: %d attempts in %s, want one at once", name, got, took)
 			}
@@ -165,7 +165,7 @@ func TestSuccessOfAnImportAPI(t *testing.T) {
 		"200 json": page(200, `{"status":"success"}`, "Content-Type", "application/json"),
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			err, _, _, l := cycle(t, testOptions(), answer)
+			_, _, l, err := cycle(t, testOptions(), answer)
 			if ledger := l.Ledger(); err != nil || ledger.Pending() != 0 {
 				t.Errorf("%s: %v, %d pending", name, err, ledger.Pending())
 			}
@@ -176,7 +176,7 @@ func TestSuccessOfAnImportAPI(t *testing.T) {
 func TestRetryAfterLengthensTheWait(t *testing.T) {
 	for value, want := range map[string]time.Duration{"": time.Second, "9": 9 * time.Second, "99999": 2 * time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			_, took, _, _ := cycle(t, testOptions(), status(503, "Retry-After", value), status(204))
+			took, _, _, _ := cycle(t, testOptions(), status(503, "Retry-After", value), status(204))
 			if took != want {
 				t.Errorf("Retry-After %q: waited %s, want %s", value, took, want)
 			}
@@ -241,7 +241,7 @@ func TestErrorsShowNoCredentials(t *testing.T) {
 		opts.Remote.URL = "http://user:hunter2@receiver.test/api/v1/import"
 		opts.Remote.AuthToken = "hunter2"
 		opts.Retry.MaxAttempts = 1
-		err, _, receiver, _ := cycle(t, opts, broken(errors.New("no route to host")))
+		_, receiver, _, err := cycle(t, opts, broken(errors.New("no route to host")))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("error %v", err)
 		}

@@ -20,13 +20,13 @@ func (s *RangeSet) Add(r Range) {
 	set := *s
 	// The ranges [i, j) overlap r or touch it and become one with it.
 	i, _ := slices.BinarySearchFunc(set, r, func(have, r Range) int {
-		if have.To+1 < r.From {
+		if have.To < r.From && have.To+1 < r.From { // without a wrap-around
 			return -1
 		}
 		return 1
 	})
 	j := i
-	for j < len(set) && set[j].From <= r.To+1 {
+	for j < len(set) && (set[j].From <= r.To || set[j].From-1 == r.To) {
 		r.From = min(r.From, set[j].From)
 		r.To = max(r.To, set[j].To)
 		j++
