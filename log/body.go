@@ -17,7 +17,15 @@ import (
 // The deepest of ours is a segment header's plan with its chunks, at 6.
 const maxDepth = 16
 
-var errTooDeep = errors.New("arrays and maps lie too deep in each other")
+// maxValues bounds how many values lie in the arrays and maps of a body, since
+// one byte there can become fifty in memory. A header's ledger may have some
+// 50,000 ranges.
+const maxValues = 1 << 18
+
+var (
+	errTooDeep = errors.New("arrays and maps lie too deep in each other")
+	errTooMany = errors.New("too many values in one body")
+)
 
 // encodeBody returns the body of any event but a tick.
 func encodeBody(ev event.Event) ([]byte, error) {
@@ -26,6 +34,9 @@ func encodeBody(ev event.Event) ([]byte, error) {
 	}
 	body, err := msgpack.Marshal(ev)
 	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", ev.Kind(), err)
+	}
+	if err := checkShape(body); err != nil { // no reader would take it
 		return nil, fmt.Errorf("encode %s: %w", ev.Kind(), err)
 	}
 	return body, nil
@@ -64,15 +75,23 @@ func decodeBody(kind event.Kind, body []byte) (event.Event, error) {
 // are true and whose depth is bounded.
 func checkShape(body []byte) error {
 	p := parser{b: body}
+	if err := p.skip(); err != nil {
+		return err
+	}
+	if len(p.b) != 0 {
+		return errMalformed
+	}
+	return nil
+}
+
+// skip skips one value with all that lies inside.
+func (p *parser) skip() error {
 	var open [maxDepth]int // values that are still to come at each depth
-	depth := 0
+	depth, values := 0, 0
 	open[0] = 1
 	for {
 		for open[depth] == 0 {
 			if depth == 0 {
-				if p.err == nil && len(p.b) != 0 {
-					return errMalformed
-				}
 				return p.err
 			}
 			depth--
@@ -81,6 +100,9 @@ func checkShape(body []byte) error {
 		inside := p.skipValue()
 		if p.err != nil {
 			return p.err
+		}
+		if values += inside; values > maxValues {
+			return errTooMany
 		}
 		if inside > 0 {
 			if depth++; depth == maxDepth {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -183,6 +184,33 @@ func TestAbsentSeriesAndFloatsInAPlainBody(t *testing.T) {
 	want := []any{int64(9), int64(1), int64(0), int64(0), int64(2), []any{}, []byte{0b101, 0b101}, []any{0.1234567, "off"}}
 	if got := generic(t, body); !reflect.DeepEqual(got, want) {
 		t.Fatalf("body %v, want %v", got, want)
+	}
+}
+
+// Keys that a later version may add cost an older reader nothing.
+func TestKeysThatAreNotKnownAreSkipped(t *testing.T) {
+	more := []byte{0xa5, 'l', 'a', 't', 'e', 'r', 0x82, 0x01, 0x92, 0xc0, 0xcb, 0, 0, 0, 0, 0, 0, 0, 0, 0xa1, 'x', 0xc4, 0x01, 0xff}
+	var e encoder
+	body, err := e.appendTick(nil, 1, tickOf(), &testContext)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.IndexByte(body, 0x84) // the context, four keys
+	body = slices.Concat(body[:at], []byte{0x85}, more, body[at+1:])
+	tick, err := new(decoder).decodeTick(1, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkContext(t, tick.Context)
+
+	plan := testPlan("b", event.Range{From: 1, To: 2}, 1)
+	if body, err = encodeBody(plan); err != nil {
+		t.Fatal(err)
+	}
+	body[0]++
+	got, err := decodeBody(event.KindPlan, append(body, more...))
+	if err != nil || difference(plan, got) != "" {
+		t.Fatalf("%v, %v", got, err)
 	}
 }
 

@@ -81,6 +81,55 @@ func TestLengthsBeyondTheBodyAreRefusedBeforeAnythingIsAllocated(t *testing.T) {
 	}
 }
 
+// Values of one byte that become large ones in memory.
+func TestTheNumberOfValuesIsBounded(t *testing.T) {
+	const n, bound = 0x700000, 256 << 20
+	plan := append([]byte{0x81, 0xa6, 'c', 'h', 'u', 'n', 'k', 's', 0xdd, 0, 0x70, 0, 0}, bytes.Repeat([]byte{0xc0}, n)...)
+	tick := append([]byte{0x99, 1, 0, 0, 0, 0, 0x91, 0x96, 0, 0xa1, 'a', 0, 0, 0x91, 0xa1, 'l', 0xdd, 0, 0x70, 0, 0}, bytes.Repeat([]byte{0x91, 0xa0}, n)...)
+	for name, decode := range map[string]func() error{
+		"chunks": func() error { _, err := decodeBody(event.KindPlan, plan); return err },
+		"series": func() error { _, err := new(decoder).decodeTick(1, tick); return err },
+	} {
+		var err error
+		if n := allocated(func() { err = decode() }); n > bound || err == nil {
+			t.Errorf("%s: %d bytes were allocated, %v", name, n, err)
+		}
+	}
+	if body, err := encodeBody(&event.Plan{Chunks: make([]event.Chunk, maxValues/8)}); err == nil {
+		t.Errorf("a body of %d bytes that no reader takes was encoded", len(body))
+	}
+}
+
+// Series that come and go end a group before it has more than a reader takes.
+func TestAGroupEndsBeforeItHasTooManySeries(t *testing.T) {
+	series := make([]*event.Series, maxSeries+1)
+	for i := range series {
+		series[i] = mustSeries(t, "a", event.Gauge, 0, event.Label{Name: "i", Value: fmt.Sprint(i)})
+	}
+	var e encoder
+	var d decoder
+	if _, err := e.appendTick(nil, 1, tickOf(series...), &testContext); err == nil {
+		t.Error("a tick with too many series was encoded")
+	}
+	e.startGroup()
+	for i, tick := range []*event.Tick{tickOf(series[:maxSeries-10]...), tickOf(series[10:maxSeries]...), tickOf(series[11:]...), tickOf(series[:maxSeries]...)} {
+		body, err := e.appendTick(nil, uint64(i+1), tick, &testContext)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.decodeTick(uint64(i+1), body)
+		if err != nil {
+			t.Fatalf("tick %d: %v", i, err)
+		}
+		if diff := difference(tick, got); diff != "" {
+			t.Fatalf("tick %d: %s", i, diff)
+		}
+		if group := groupOf(body); group != []uint64{1, 1, 3, 4}[i] {
+			t.Fatalf("tick %d is in group %d", i, group)
+		}
+	}
+}
+
 func TestDepthIsBounded(t *testing.T) {
 	for name, level := range map[string][]byte{
 		"arrays": {0x91},

@@ -198,6 +198,9 @@ func (d *decoder) definitions(p *parser) error {
 			if p.err != nil {
 				return p.err
 			}
+			if len(d.slots) >= maxSeries {
+				return errMalformed
+			}
 			series, err := event.NewSeries(name, typ, uint8(decimals), labels...)
 			if err != nil {
 				return fmt.Errorf("%w: %w", errMalformed, err)
@@ -249,8 +252,10 @@ func parseContext(p *parser) *event.Context {
 			if ctx.Tags, err = event.NewLabels(tags...); err != nil {
 				p.fail()
 			}
-		default:
-			p.fail()
+		default: // of a later version
+			if p.skip() != nil {
+				p.fail()
+			}
 		}
 	}
 	return ctx

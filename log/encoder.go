@@ -48,6 +48,10 @@ const (
 // what one damaged record can cost: ten minutes at a tick every ten seconds.
 const groupTicks = 60
 
+// maxSeries is the largest number of series in a group. A group with that many
+// ends early; a tick with more is refused.
+const maxSeries = 1 << 17
+
 // ErrDuplicate is returned for a tick in which a series stands twice.
 var ErrDuplicate = errors.New("series stands twice in one tick")
 
@@ -91,6 +95,9 @@ func (e *encoder) startGroup() { e.group = 0 }
 // appendTick appends the body of tick, which will be record index. After an
 // error, or when the body is not stored after all, call startGroup.
 func (e *encoder) appendTick(dst []byte, index uint64, tick *event.Tick, ctx *event.Context) ([]byte, error) {
+	if len(tick.Samples) > maxSeries {
+		return nil, fmt.Errorf("%d series in one tick, at most %d are allowed", len(tick.Samples), maxSeries)
+	}
 	head := e.group == 0 || e.seq+1 >= groupTicks
 	if head {
 		e.group, e.seq, e.base = index, 0, tick.Stamp
@@ -102,6 +109,10 @@ func (e *encoder) appendTick(dst []byte, index uint64, tick *event.Tick, ctx *ev
 	}
 	if err := e.place(tick); err != nil {
 		return nil, err
+	}
+	if len(e.slots) > maxSeries { // never in a head
+		e.startGroup()
+		return e.appendTick(dst, index, tick, ctx)
 	}
 	if head {
 		dst = appendArray(dst, headFields)

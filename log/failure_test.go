@@ -250,11 +250,31 @@ func TestAnEventThatIsRefusedLeavesTheLogAsItWas(t *testing.T) {
 	h.check(t, readIntact(t, dir))
 }
 
+// A segment that got no header is taken back: nothing may be written to a file
+// that is gone.
+func TestAHeaderThatCannotBeWrittenIsRefusedEveryTime(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, small(testOptions(t.TempDir())))
+	h := history{}
+	plan := testPlan(string(make([]byte, MaxBody-500)), event.Range{From: 1, To: 4}, 1)
+	accepted(t, l, h, script(3, 3, 1)...)
+	accepted(t, l, h, plan) // fits a record, but no header with more beside it
+	before := names(t, dir)
+	for range 3 {
+		refused(t, l, script(3, 1, 1)[1])
+	}
+	if now := names(t, dir); !slices.Equal(now, before) {
+		t.Fatalf("segments %v became %v", before, now)
+	}
+	mustClose(t, l)
+	h.check(t, readIntact(t, dir))
+}
+
 // Names that tidwall/wal takes for segments, and would delete or rename
 // others for.
 func TestWhateverLiesInTheDirectoryTheLogOpens(t *testing.T) {
 	contents, records := smallLog(t, script(3, 10, 1))
-	make := map[string]func(path string) error{
+	obstacles := map[string]func(path string) error{
 		"a truncation's start": func(p string) error { return os.WriteFile(p+".START", []byte("x"), 0o600) },
 		"a truncation's end":   func(p string) error { return os.WriteFile(p+".END", []byte("x"), 0o600) },
 		"a directory":          func(p string) error { return os.Mkdir(p, 0o700) },
@@ -265,7 +285,7 @@ func TestWhateverLiesInTheDirectoryTheLogOpens(t *testing.T) {
 			return errors.Join(os.WriteFile(p+".bak", []byte("x"), 0o600), os.WriteFile(p[:len(p)-1], nil, 0o600), os.WriteFile(filepath.Join(filepath.Dir(p), "README"), nil, 0o600))
 		},
 	}
-	for name, put := range make {
+	for name, put := range obstacles {
 		for _, at := range []string{segmentName(1), segmentName(12), segmentName(14), segmentName(40), "18446744073709551615", "09223372036854775808"} {
 			dir, torn := t.TempDir(), t.TempDir()
 			if at == segmentName(1) && name != "a truncation's start" && name != "a truncation's end" && name != "other files" {

@@ -185,6 +185,58 @@ func TestAReaderDoesNotShowWhatItReadAheadAndWasGivenUp(t *testing.T) {
 	}
 }
 
+// hooked calls atEnd once, when a read finds nothing more.
+type hooked struct {
+	io.ReaderAt
+	atEnd func()
+}
+
+func (h *hooked) ReadAt(b []byte, off int64) (int, error) {
+	n, err := h.ReaderAt.ReadAt(b, off)
+	if n == 0 && h.atEnd != nil {
+		f := h.atEnd
+		h.atEnd = nil
+		f()
+	}
+	return n, err
+}
+
+// Between the end of a segment and the look for the next one the log can grow
+// by the rest of the one and the whole of the other.
+func TestAReaderDoesNotLeaveASegmentTooEarly(t *testing.T) {
+	dir := t.TempDir()
+	o := lazily(testOptions(t.TempDir()))
+	o.SegmentSize = 2_000
+	l := mustOpen(t, dir, o)
+	h := history{}
+	events := script(3, 90, 1)
+	h.append(t, l, events[:5]...)
+	r, err := OpenReader(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	read, _ := drain(t, r)
+	r.scan.r = &hooked{r.scan.r, func() { h.append(t, l, events[5:]...) }}
+	more, damage := drain(t, r)
+	if len(damage) > 0 || len(names(t, dir)) < 2 {
+		t.Fatal(damage, names(t, dir))
+	}
+	h.check(t, append(read, more...))
+}
+
+// The first segment can be there without its header.
+func TestAReaderOfAnEmptyLogOpensNothing(t *testing.T) {
+	dir := t.TempDir()
+	l := mustOpen(t, dir, testOptions(t.TempDir()))
+	r := l.NewReader(0)
+	defer r.Close()
+	writeFiles(t, dir, map[string][]byte{segmentName(1): {0x80}})
+	if _, err := r.Next(); err != io.EOF || r.file != nil {
+		t.Fatalf("%v, %v", r.file, err)
+	}
+}
+
 func TestReaderErrors(t *testing.T) {
 	if _, err := OpenReader(filepath.Join(t.TempDir(), "none")); !os.IsNotExist(unwrapAll(err)) {
 		t.Errorf("a path that is not there: %v", err)

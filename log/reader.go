@@ -107,7 +107,7 @@ func (r *Reader) Next() (Record, error) {
 	for {
 		if r.limit != nil {
 			limit := r.limit()
-			if max(r.next, r.from) > limit {
+			if max(r.next, r.from, 1) > limit {
 				return Record{}, io.EOF
 			}
 			// What was read ahead behind the limit of that time may be half a
@@ -182,8 +182,8 @@ func (r *Reader) record(f frame) (Record, error) {
 	return rec, nil
 }
 
-// advance opens the segment after the current one. It returns io.EOF where
-// there is none.
+// advance opens the segment after the current one, unless the current one has
+// grown. It returns io.EOF where there is none.
 func (r *Reader) advance() error {
 	if r.dir == "" {
 		r.scan.forget()
@@ -200,6 +200,14 @@ func (r *Reader) advance() error {
 		// All of this segment lies before what is asked for.
 		if r.scan == nil && i+1 < len(segments) && segments[i+1].first <= r.from {
 			continue
+		}
+		if r.scan != nil {
+			// Its end was seen before its successor was: only what is not there
+			// now will never be.
+			r.scan.forget()
+			if b, err := r.scan.window(r.scan.off, 1); err != nil || len(b) > 0 {
+				return err
+			}
 		}
 		return r.open(s)
 	}

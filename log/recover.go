@@ -68,10 +68,8 @@ func (l *Log) recover() error {
 	l.last.Store(last)
 	if t.good < t.size {
 		if err := l.cut(t); err != nil {
-			// No room for the copy, say: the bytes stay where they are, and the
-			// next segment takes a name of its own.
+			// No room for the copy, say: the bytes stay where they are.
 			t.damage = append(t.damage, err)
-			l.next = max(l.next, l.segment.first+1)
 			t.entries = max(t.entries, 1)
 		}
 	}
@@ -85,6 +83,8 @@ func (l *Log) recover() error {
 	// tidwall/wal counts the entries of the tail; only where all of them are
 	// intact and in their places does it come to the right index.
 	if len(t.damage) > 0 || l.segment.first+t.entries != l.next {
+		// The next segment needs a name of its own, whatever this one holds.
+		l.next = max(l.next, l.segment.first+1)
 		return nil
 	}
 	return l.openTailLocked()

@@ -188,6 +188,9 @@ func TestScalesKeepEveryDecimalAndStoreItShort(t *testing.T) {
 				t.Errorf("%d / 10^%d = %v: stored as %d, %t", n, decimals, v, got, ok)
 			}
 		}
+		if got, ok := toScaled((1<<53+2)/pow*4, pow); ok {
+			t.Errorf("a sum of %d is beyond what the format allows", got)
+		}
 		for _, bits := range floats[1:] {
 			v := math.Float64frombits(bits)
 			if got, ok := toScaled(v, pow); ok {

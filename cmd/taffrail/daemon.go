@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type daemon struct {
 	jobs     []collectors.Job
 	stateDir string // held by the caller
 	logger   zerolog.Logger
+	witness  io.Writer // nil unless a test wants one
 
 	clock      device.Clock
 	context    event.Context
@@ -84,7 +86,11 @@ func (d *daemon) open() error {
 func (d *daemon) makeStages() (err error) {
 	ledger := d.log.Ledger()
 	d.production = newProduction(d.log, d.cfg.Remote.UploadInterval.Std(), ledger.Appended, time.Now)
-	d.scheduler, err = collectors.NewScheduler(d.jobs, d.production, collectors.Options{
+	var sink collectors.Sink = d.production
+	if d.witness != nil {
+		sink = &witness{sink: sink, out: d.witness}
+	}
+	d.scheduler, err = collectors.NewScheduler(d.jobs, sink, collectors.Options{
 		Clock:     d.clock,
 		Logger:    d.logger,
 		SessionID: d.context.SessionID,

@@ -14,6 +14,9 @@ import (
 
 type runCmd struct {
 	settings
+	// WitnessFd is an inherited file that is told of every tick that the log has
+	// taken; see witness.
+	WitnessFd int `hidden:"" placeholder:"N"`
 }
 
 // Run collects, keeps and ships until ctx is done.
@@ -39,6 +42,9 @@ func (c *runCmd) Run(ctx context.Context, sys system) error {
 	}
 	defer release(lock, logger)
 	d := &daemon{cfg: cfg, jobs: jobs, stateDir: lock.Dir(), logger: logger}
+	if c.WitnessFd > 0 {
+		d.witness = os.NewFile(uintptr(c.WitnessFd), "witness")
+	}
 	return d.run(ctx)
 }
 

@@ -39,11 +39,16 @@ type Tick struct {
 // Kind returns KindSamples.
 func (t *Tick) Kind() Kind { return KindSamples }
 
-// SendableCount returns how many of the tick's samples a receiver can take.
+// SendableCount returns how many of the tick's samples a receiver can take; none
+// while its time is not known.
 func (t *Tick) SendableCount() int {
 	if _, ok := t.EffectiveTime(); !ok {
 		return 0
 	}
+	return t.sendable()
+}
+
+func (t *Tick) sendable() int {
 	n := 0
 	for i := range t.Samples {
 		if t.Samples[i].Sendable() {
