@@ -50,6 +50,12 @@ func decodeBody(kind event.Kind, body []byte) (event.Event, error) {
 		ev = &event.SegmentHeader{}
 	case event.KindSession:
 		ev = &event.Session{}
+	case event.KindClock:
+		ev = &event.Clock{}
+	case event.KindReject:
+		ev = &event.Reject{}
+	case event.KindDrop:
+		ev = &event.Drop{}
 	case event.KindPlan:
 		ev = &event.Plan{}
 	case event.KindAck:

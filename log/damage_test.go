@@ -16,7 +16,7 @@ import (
 // specimen is an intact segment to be damaged.
 type specimen struct {
 	contents []byte
-	records  []Record
+	records  []event.Record
 	groups   []uint64 // of each record, 0 for one that is no tick
 	path     string
 }
@@ -36,7 +36,7 @@ func newSpecimen(t testing.TB, events []event.Event) *specimen {
 
 // read reads a segment with other contents under the specimen's name, the way
 // OpenReader reads a single file, without the file.
-func (s *specimen) read(t testing.TB, contents []byte) ([]Record, []*CorruptionError) {
+func (s *specimen) read(t testing.TB, contents []byte) ([]event.Record, []*CorruptionError) {
 	t.Helper()
 	return drain(t, &Reader{cur: segmentFile{s.path, 1}, scan: newScanner(s.path, bytes.NewReader(contents))})
 }

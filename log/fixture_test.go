@@ -81,7 +81,7 @@ func (h history) append(t testing.TB, l *Log, events ...event.Event) {
 }
 
 // check compares what was appended with what was read, headers left out.
-func (h history) check(t testing.TB, records []Record) {
+func (h history) check(t testing.TB, records []event.Record) {
 	t.Helper()
 	got := 0
 	for _, rec := range records {
@@ -159,7 +159,7 @@ func difference(want, got event.Event) string {
 }
 
 // readAll returns every record and every damage that a reader of path finds.
-func readAll(t testing.TB, path string) ([]Record, []*CorruptionError) {
+func readAll(t testing.TB, path string) ([]event.Record, []*CorruptionError) {
 	t.Helper()
 	r, err := OpenReader(path)
 	if err != nil {
@@ -170,7 +170,7 @@ func readAll(t testing.TB, path string) ([]Record, []*CorruptionError) {
 }
 
 // drain reads until io.EOF and fails where a reader goes on for ever.
-func drain(t testing.TB, r *Reader) (records []Record, damage []*CorruptionError) {
+func drain(t testing.TB, r *Reader) (records []event.Record, damage []*CorruptionError) {
 	t.Helper()
 	for range 1_000_000 {
 		rec, err := r.Next()
@@ -192,7 +192,7 @@ func drain(t testing.TB, r *Reader) (records []Record, damage []*CorruptionError
 	return nil, nil
 }
 
-func readIntact(t testing.TB, path string) []Record {
+func readIntact(t testing.TB, path string) []event.Record {
 	t.Helper()
 	records, damage := readAll(t, path)
 	for _, d := range damage {

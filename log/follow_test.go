@@ -22,7 +22,7 @@ func TestAReaderFollowsAppendsOverRotations(t *testing.T) {
 			t.Fatalf("an empty log: %v", err)
 		}
 		h := history{}
-		var read []Record
+		var read []event.Record
 		for i, ev := range script(5, 130, 1) {
 			h.append(t, l, ev)
 			if i%3 == 1 {
@@ -78,7 +78,7 @@ func TestAReaderFromTheFuture(t *testing.T) {
 	r := l.NewReader(from)
 	defer r.Close()
 	h := history{}
-	var read []Record
+	var read []event.Record
 	for _, ev := range script(3, 130, 1) {
 		h.append(t, l, ev)
 		records, _ := drain(t, r)

@@ -149,10 +149,10 @@ func FuzzDecodeBody(f *testing.F) {
 			t.Fatalf("%+v became %+v", ev, got)
 		}
 		ledger := event.Ledger{}
-		ledger.Apply(ev)
+		ledger.Apply(1, ev)
 		if open := ledger.Open; open != nil {
-			ledger.Apply(&event.Ack{Batch: open.Plan.Batch, Chunks: []int{0, 1, 2, 3, 4, 5, 6, 7}})
-			ledger.Apply(testPlan("next", event.Range{From: 1, To: 2}, 1))
+			ledger.Apply(2, &event.Ack{Batch: open.Plan.Batch, Chunks: []int{0, 1, 2, 3, 4, 5, 6, 7}})
+			ledger.Apply(3, testPlan("next", event.Range{From: 1, To: 2}, 1))
 		}
 		_ = ledger.Pending()
 	})

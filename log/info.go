@@ -117,7 +117,7 @@ func (in *Info) files(path string) error {
 	return nil
 }
 
-func (in *Info) add(rec Record) {
+func (in *Info) add(rec event.Record) {
 	in.Records[rec.Event.Kind().String()]++
 	switch ev := rec.Event.(type) {
 	case *event.SegmentHeader:
@@ -130,7 +130,7 @@ func (in *Info) add(rec Record) {
 	case *event.Tick:
 		in.addTick(ev)
 	}
-	in.ledger.Apply(rec.Event)
+	in.ledger.Apply(rec.Index, rec.Event)
 }
 
 func (in *Info) addTick(tick *event.Tick) {

@@ -36,6 +36,8 @@ type Options struct {
 	TornDir string
 	// Now is the clock that stamps segment headers; by default all zero.
 	Now func() event.Stamp
+	// Retention bounds what is kept.
+	Retention Retention
 }
 
 // DefaultSegmentSize keeps what tidwall/wal holds in memory small.
@@ -65,18 +67,19 @@ type Log struct {
 	stopSync chan struct{}
 	syncDone chan struct{}
 
-	mu       sync.Mutex // guards everything below
-	wal      *wal.Log   // nil: the next append begins a new segment
-	segment  segmentFile
-	size     int64 // bytes of the segment that hold stored records
-	next     uint64
-	unsynced bool
-	enc      encoder
-	ledger   event.Ledger
-	body     []byte
-	frame    []byte
-	failure  error // of the last append; nil when it succeeded
-	closed   bool
+	mu      sync.Mutex // guards everything below
+	wal     *wal.Log   // nil: the next append begins a new segment
+	segment segmentFile
+	size    int64 // bytes of the segment that hold stored records
+	next    uint64
+	lazy    *lazy         // what is not synced yet, nil for nothing
+	rewrite []*event.Tick // what a failed sync may have lost
+	enc     encoder
+	ledger  event.Ledger
+	body    []byte
+	frame   []byte
+	failure error // of the last append; nil when it succeeded
+	closed  bool
 }
 
 // Open opens the log in dir, which it creates where it is missing, and brings
@@ -118,6 +121,13 @@ func (l *Log) Ledger() event.Ledger {
 	return l.ledger.Clone()
 }
 
+// Appended returns how many samples could be sent since the log's beginning.
+func (l *Log) Appended() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ledger.Appended
+}
+
 // Failure returns the error of the last append, or nil after a success.
 func (l *Log) Failure() error {
 	l.mu.Lock()
@@ -128,7 +138,7 @@ func (l *Log) Failure() error {
 // NewReader returns a reader of the records from index from on. It sees a
 // record as soon as Append has returned.
 func (l *Log) NewReader(from uint64) *Reader {
-	return &Reader{dir: l.dir, limit: l.LastIndex, from: from}
+	return &Reader{dir: l.dir, limit: l.LastIndex, from: from, decide: l.decision}
 }
 
 // Append stores the event and returns the index of its record. When it returns
@@ -152,13 +162,28 @@ func (l *Log) appendLocked(ev event.Event) (uint64, error) {
 		if err := l.startSegmentLocked(); err != nil {
 			return 0, err
 		}
+		// What cannot be removed now is tried at the next segment again.
+		if err := l.retainLocked(); l.wal == nil {
+			return 0, err
+		}
 	}
+	if err := l.rewriteLocked(); err != nil {
+		return 0, err
+	}
+	tick, isTick := ev.(*event.Tick)
+	if isTick {
+		tick.Context = &l.opts.Context
+	}
+	return l.storeLocked(ev, isTick && l.opts.SyncInterval > 0)
+}
+
+// storeLocked encodes and writes an event as the next record.
+func (l *Log) storeLocked(ev event.Event, lazy bool) (uint64, error) {
 	if err := l.encodeLocked(ev); err != nil {
 		l.enc.startGroup()
 		return 0, err
 	}
-	_, isTick := ev.(*event.Tick)
-	return l.writeLocked(ev, isTick && l.opts.SyncInterval > 0)
+	return l.writeLocked(ev, lazy)
 }
 
 // encodeLocked leaves the event's body in l.body.
@@ -179,18 +204,21 @@ func (l *Log) encodeLocked(ev event.Event) error {
 func (l *Log) writeLocked(ev event.Event, lazy bool) (uint64, error) {
 	index := l.next
 	l.frame = appendFrame(l.frame[:0], ev.Kind(), index, l.body)
-	err := l.wal.Write(index, l.frame)
-	if err == nil && !lazy {
-		err = l.wal.Sync()
-	}
-	if err != nil {
+	if err := l.wal.Write(index, l.frame); err != nil {
 		l.abandonLocked()
 		return 0, err
 	}
-	l.unsynced = lazy
+	if lazy {
+		l.rememberLocked(ev)
+	} else if err := l.wal.Sync(); err != nil {
+		l.rollBackLocked()
+		return 0, err
+	} else {
+		l.lazy = nil
+	}
 	l.size += int64(len(l.frame)) + int64(uvarintLen(uint64(len(l.frame))))
 	l.next++
-	l.ledger.Apply(ev)
+	l.ledger.Apply(index, ev)
 	l.last.Store(index)
 	return index, nil
 }
@@ -211,7 +239,7 @@ func uvarintLen(v uint64) int {
 // next segment's first index is behind whatever stands there.
 func (l *Log) abandonLocked() {
 	l.wal.Close()
-	l.wal, l.unsynced = nil, false
+	l.wal, l.lazy = nil, nil
 	l.enc.startGroup()
 	if shorten(l.segment.path, l.size) != nil {
 		l.next++
@@ -224,10 +252,10 @@ func (l *Log) abandonLocked() {
 func (l *Log) startSegmentLocked() error {
 	if l.wal != nil {
 		if err := l.wal.Close(); err != nil {
-			l.abandonLocked()
+			l.rollBackLocked()
 			return fmt.Errorf("close segment: %w", err)
 		}
-		l.wal, l.unsynced = nil, false
+		l.wal, l.lazy = nil, nil
 	}
 	header := l.headerLocked()
 	before := l.segment
@@ -338,15 +366,15 @@ func (l *Log) Sync() error {
 }
 
 func (l *Log) syncLocked() error {
-	if !l.unsynced || l.wal == nil {
+	if l.lazy == nil || l.wal == nil {
 		return nil
 	}
 	if err := l.wal.Sync(); err != nil {
 		l.failure = fmt.Errorf("sync log: %w", err)
-		l.abandonLocked()
+		l.rollBackLocked()
 		return l.failure
 	}
-	l.unsynced = false
+	l.lazy = nil
 	return nil
 }
 
@@ -359,8 +387,8 @@ func (l *Log) syncLoop() {
 		case <-l.stopSync:
 			return
 		case <-ticker.C:
-			// A failure is kept for Failure, and the next append goes to a
-			// new segment.
+			// A failure is kept for Failure, and the next append writes what
+			// was not synced again, into a new segment.
 			_ = l.Sync()
 		}
 	}
@@ -375,6 +403,14 @@ func (l *Log) Close() error {
 	}
 	l.closed = true
 	err := l.syncLocked()
+	if len(l.rewrite) > 0 {
+		// The last chance for what a failed sync may have lost.
+		err = errors.Join(err, l.startSegmentLocked())
+		if l.wal != nil {
+			err = errors.Join(err, l.rewriteLocked())
+		}
+		l.failure = err
+	}
 	if l.wal != nil {
 		err = errors.Join(err, l.wal.Close())
 		l.wal = nil

@@ -16,18 +16,6 @@ var ErrNoLog = errors.New("no log here")
 // ErrNewerFormat is returned for a record of a later format version.
 var ErrNewerFormat = errors.New("written by a newer version of taffrail")
 
-// Record is one record of a log.
-type Record struct {
-	Index   uint64
-	Segment string // path of the file
-	Offset  int64  // of the record in it
-	Size    int64  // bytes in the file
-	// Event is valid until the reader's next call where it is an *event.Tick;
-	// its Series and Context stay valid. A kind that this version does not know
-	// is an *event.Unknown.
-	Event event.Event
-}
-
 // Reader reads the records of a log in order. It never writes, holds one
 // segment open at a time and takes memory for one record.
 type Reader struct {
@@ -40,6 +28,9 @@ type Reader struct {
 	file  *os.File
 	scan  *scanner
 	dec   decoder
+	// decide returns what was decided on the time of an untrusted tick; nil: it
+	// does not matter to who reads.
+	decide func(index uint64, boot string) *event.Decision
 }
 
 // OpenReader opens the log at path: a segment, a directory of segments, or a
@@ -50,10 +41,10 @@ func OpenReader(path string) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := &Reader{dir: dir, decide: decisionsOf(path)}
 	if file == "" {
-		return &Reader{dir: dir}, nil
+		return r, nil
 	}
-	r := &Reader{}
 	first, _ := parseSegmentName(filepath.Base(file))
 	if err := r.open(segmentFile{path: file, first: first}); err != nil {
 		return nil, err
@@ -103,12 +94,12 @@ func (r *Reader) Close() error {
 // appended since are returned by later calls. Bytes that hold no record, and
 // records that cannot be decoded, are returned once as a *CorruptionError; the
 // call after that goes on behind them.
-func (r *Reader) Next() (Record, error) {
+func (r *Reader) Next() (event.Record, error) {
 	for {
 		if r.limit != nil {
 			limit := r.limit()
 			if max(r.next, r.from, 1) > limit {
-				return Record{}, io.EOF
+				return event.Record{}, io.EOF
 			}
 			// What was read ahead behind the limit of that time may be half a
 			// record, or one that was given up and cut off since.
@@ -121,18 +112,18 @@ func (r *Reader) Next() (Record, error) {
 		}
 		if r.scan == nil {
 			if err := r.advance(); err != nil {
-				return Record{}, err
+				return event.Record{}, err
 			}
 		}
 		f, err := r.frame()
 		if err == io.EOF {
 			if err := r.advance(); err != nil {
-				return Record{}, err
+				return event.Record{}, err
 			}
 			continue
 		}
 		if err != nil {
-			return Record{}, err
+			return event.Record{}, err
 		}
 		rec, err := r.record(f)
 		if err != nil || rec.Index >= r.from {
@@ -155,29 +146,32 @@ func (r *Reader) frame() (frame, error) {
 }
 
 // record decodes a frame.
-func (r *Reader) record(f frame) (Record, error) {
+func (r *Reader) record(f frame) (event.Record, error) {
 	damaged := func(reason string) error {
 		return &CorruptionError{Segment: r.cur.path, Offset: f.offset, End: f.end, Reason: reason}
 	}
 	if f.version != FormatVersion {
-		return Record{}, fmt.Errorf("%w: format %d at byte %d of %s", ErrNewerFormat, f.version, f.offset, r.cur.path)
+		return event.Record{}, fmt.Errorf("%w: format %d at byte %d of %s", ErrNewerFormat, f.version, f.offset, r.cur.path)
 	}
 	if f.index < r.next {
-		return Record{}, damaged(fmt.Sprintf("record %d stands where %d or a later one should", f.index, r.next))
+		return event.Record{}, damaged(fmt.Sprintf("record %d stands where %d or a later one should", f.index, r.next))
 	}
 	r.next = f.index + 1
-	rec := Record{Index: f.index, Segment: r.cur.path, Offset: f.offset, Size: f.end - f.offset}
+	rec := event.Record{Index: f.index, CRC: f.crc, Segment: r.cur.path, Offset: f.offset, Size: f.end - f.offset}
 	var err error
 	if f.kind == event.KindSamples {
 		var tick *event.Tick
 		if tick, err = r.dec.decodeTick(f.index, f.body); err == nil {
 			rec.Event = tick
+			if tick.Decision = nil; !tick.Trusted && f.index >= r.from && r.decide != nil {
+				tick.Decision = r.decide(f.index, tick.Context.BootID)
+			}
 		}
 	} else if f.index >= r.from {
 		rec.Event, err = decodeBody(f.kind, f.body)
 	}
 	if err != nil && f.index >= r.from {
-		return Record{}, damaged(fmt.Sprintf("record %d: %s", f.index, err))
+		return event.Record{}, damaged(fmt.Sprintf("record %d: %s", f.index, err))
 	}
 	return rec, nil
 }

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"taffrail/internal/event"
 )
@@ -22,7 +24,7 @@ type Recovery struct {
 	// it is, and appending goes on in a new one.
 	Damage []error
 	// Aside are files that were moved away because they would have confused
-	// the log.
+	// the log, or a whole log of a newer format.
 	Aside []string
 }
 
@@ -52,6 +54,14 @@ func (l *Log) recover() error {
 	segments, err := listSegments(l.dir)
 	if err != nil {
 		return err
+	}
+	if n := len(segments); n > 0 {
+		if version := formatOf(segments[n-1].path); version > FormatVersion {
+			if err := l.setNewerAside(version); err != nil {
+				return err
+			}
+			segments = nil
+		}
 	}
 	l.next = 1
 	if len(segments) == 0 {
@@ -121,6 +131,44 @@ func (l *Log) setAside() error {
 		l.recovery.Aside = append(l.recovery.Aside, to)
 	}
 	return nil
+}
+
+// formatOf returns the format version of a segment's first frame, whatever its
+// rest looks like, or 0 where no frame begins it.
+func formatOf(path string) uint8 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	head := make([]byte, maxEntryPrefix+frameHeaderSize)
+	n, _ := io.ReadFull(f, head)
+	at := bytes.Index(head[:n], frameMagic[:])
+	if at < 1 || at > maxEntryPrefix || at+len(frameMagic) >= n {
+		return 0
+	}
+	return head[at+len(frameMagic)]
+}
+
+// setNewerAside moves a log away that a newer version wrote, and that this one
+// could only damage. A new one begins in its place.
+func (l *Log) setNewerAside(version uint8) error {
+	name := fmt.Sprintf("%s.format%d-%s", l.dir, version, time.Now().UTC().Format("20060102T150405Z"))
+	to := name
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(to); errors.Is(err, os.ErrNotExist) {
+			break
+		}
+		to = fmt.Sprintf("%s-%d", name, n)
+	}
+	if err := os.Rename(l.dir, to); err != nil {
+		return err
+	}
+	if err := os.Mkdir(l.dir, 0o750); err != nil {
+		return err
+	}
+	l.recovery.Aside = append(l.recovery.Aside, to)
+	return syncDir(filepath.Dir(l.dir))
 }
 
 // keepName returns a path in TornDir that does not exist yet.
@@ -251,6 +299,7 @@ func (l *Log) restoreLedger(segments []segmentFile) error {
 			break
 		}
 	}
+	// The ledger finds out itself what is decided when.
 	r := &Reader{dir: l.dir, from: from}
 	defer r.Close()
 	for {
@@ -265,7 +314,7 @@ func (l *Log) restoreLedger(segments []segmentFile) error {
 		case err != nil:
 			return err
 		}
-		l.ledger.Apply(rec.Event)
+		l.ledger.Apply(rec.Index, rec.Event)
 	}
 }
 

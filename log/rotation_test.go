@@ -28,7 +28,7 @@ func rotated(t testing.TB) (string, history) {
 
 func TestEachSegmentAloneIsReadWhole(t *testing.T) {
 	dir, h := rotated(t)
-	var all []Record
+	var all []event.Record
 	for name, contents := range files(t, dir) {
 		alone := t.TempDir()
 		writeFiles(t, alone, map[string][]byte{name: contents})

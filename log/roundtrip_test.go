@@ -235,7 +235,7 @@ func tickOf(series ...*event.Series) *event.Tick {
 	return tick
 }
 
-// The reader's pointers are the same over groups and segments, as Record says.
+// The reader's pointers are the same over groups and segments, as event.Record says.
 func TestSeriesAreTheSamePointerOverGroupsAndSegments(t *testing.T) {
 	dir := t.TempDir()
 	o := lazily(testOptions(t.TempDir()))

@@ -35,6 +35,7 @@ type frame struct {
 	version uint8
 	kind    event.Kind
 	index   uint64
+	crc     uint32
 	offset  int64  // of the entry, its length included
 	end     int64  // of the entry
 	body    []byte // valid until the next call of next
@@ -161,6 +162,7 @@ func (s *scanner) frameAt(off int64) (f frame, reason string, err error) {
 		version: h.version,
 		kind:    h.kind,
 		index:   h.index,
+		crc:     h.crc,
 		offset:  off,
 		end:     off + int64(h.size()),
 		body:    whole[frameHeaderSize:],

@@ -13,7 +13,7 @@ import (
 )
 
 // smallLog is a log of one segment and what stands in it.
-func smallLog(t testing.TB, events []event.Event) (contents []byte, records []Record) {
+func smallLog(t testing.TB, events []event.Event) (contents []byte, records []event.Record) {
 	t.Helper()
 	dir := t.TempDir()
 	l := mustOpen(t, dir, lazily(testOptions(t.TempDir())))
@@ -28,7 +28,7 @@ func smallLog(t testing.TB, events []event.Event) (contents []byte, records []Re
 
 // checkTorn opens a log whose only segment has these contents, of which keep
 // bytes are whole records, and checks all that recovery promises.
-func checkTorn(t *testing.T, contents []byte, keep int, whole []Record) {
+func checkTorn(t *testing.T, contents []byte, keep int, whole []event.Record) {
 	t.Helper()
 	dir, torn := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "torn")
 	writeFiles(t, dir, map[string][]byte{segmentName(1): contents})
@@ -109,7 +109,7 @@ func TestTornTailOfZeroBytesAndGarbage(t *testing.T) {
 			torn := slices.Clone(contents)
 			clear(torn[start:])
 			torn = append(torn, make([]byte, page-(len(torn)-start))...)
-			whole := slices.IndexFunc(records, func(r Record) bool { return int(r.Offset+r.Size) > start })
+			whole := slices.IndexFunc(records, func(r event.Record) bool { return int(r.Offset+r.Size) > start })
 			checkTorn(t, torn, int(records[whole].Offset), records[:whole])
 		}
 	})

@@ -44,7 +44,7 @@ func (l *memoryLog) Append(ev event.Event) (uint64, error) {
 		ev = &c
 	}
 	l.events = append(l.events, ev)
-	l.ledger.Apply(ev)
+	l.ledger.Apply(uint64(len(l.events)), ev)
 	return uint64(len(l.events)), nil
 }
 
@@ -119,7 +119,7 @@ func fill(t testing.TB, l *memoryLog, ctx *event.Context, n, ticks int) {
 		all[i] = series(t, "test.gauge", event.Gauge, "n", fmt.Sprintf("%04d", i))
 	}
 	for range ticks {
-		tick := &event.Tick{Context: ctx}
+		tick := &event.Tick{Context: ctx, Trusted: true}
 		tick.WallMS = startMS + int64(l.LastIndex())*1000
 		for i, s := range all {
 			tick.Samples = append(tick.Samples, event.Sample{Series: s, Value: float64(l.LastIndex()) + float64(i)/1000})

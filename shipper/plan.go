@@ -93,6 +93,9 @@ func (p *planner) make(ledger *event.Ledger, lim limits) (*batch, error) {
 		return nil, err
 	}
 	p.resume = to + 1
+	if p.held && p.tick.Held() {
+		p.close() // it is read again once its time is decided
+	}
 	plan := event.Plan{
 		Range:       event.Range{From: from, To: to},
 		FirstLine:   ledger.NextLine,
@@ -136,6 +139,9 @@ func (p *planner) gather(single bool, lim limits) (lines *lineSet, to uint64, er
 		}
 		if p.index > lim.throughRecord {
 			break
+		}
+		if p.tick.Held() {
+			break // what follows has no time yet either
 		}
 		ms, timed := p.tick.EffectiveTime()
 		if timed && lines.samples > 0 && (single || !lines.takes(p.tick, lim)) {

@@ -103,7 +103,7 @@ func TestChunkSplitsInTwoWhereItsGzipIsTooLarge(t *testing.T) {
 		all = append(all, series(t, "noise", event.Gauge, "n", n))
 	}
 	for i := range 200 {
-		tick := &event.Tick{Context: boat, Stamp: event.Stamp{WallMS: startMS + int64(i)*1000}}
+		tick := &event.Tick{Context: boat, Trusted: true, Stamp: event.Stamp{WallMS: startMS + int64(i)*1000}}
 		for _, s := range all {
 			tick.Samples = append(tick.Samples, event.Sample{Series: s, Value: noise.Float64()})
 		}
@@ -132,7 +132,7 @@ func TestTimestampSortingWithinChunks(t *testing.T) {
 	late, early, third := series(t, "late", event.Gauge), series(t, "early", event.Gauge), series(t, "beta", event.Gauge)
 	// The clock is set back before the third tick.
 	for i, ms := range []int64{5000, 6000, 1000, 2000} {
-		tick := &event.Tick{Context: boat, Stamp: event.Stamp{WallMS: startMS + ms}}
+		tick := &event.Tick{Context: boat, Trusted: true, Stamp: event.Stamp{WallMS: startMS + ms}}
 		tick.Samples = append(tick.Samples, event.Sample{Series: late, Value: float64(ms)})
 		if i >= 2 {
 			tick.Samples = append(tick.Samples, event.Sample{Series: early, Value: 1}, event.Sample{Series: third, Value: 1})
@@ -162,7 +162,7 @@ func TestTimestampSortingWithinChunks(t *testing.T) {
 
 func TestBuildVMJSONL_FiltersStringMetrics(t *testing.T) {
 	l := &memoryLog{}
-	tick := &event.Tick{Context: boat, Stamp: event.Stamp{WallMS: startMS}, Samples: []event.Sample{
+	tick := &event.Tick{Context: boat, Trusted: true, Stamp: event.Stamp{WallMS: startMS}, Samples: []event.Sample{
 		{Series: series(t, "system.kernel", event.Text), Text: "6.1.0"},
 		{Series: series(t, "system.load1", event.Gauge), Value: 0.5},
 		{Series: series(t, "nan", event.Gauge), Value: math.NaN()},
@@ -183,14 +183,14 @@ func TestBuildChunks_SkipsEmptyChunks(t *testing.T) {
 	l := &memoryLog{}
 	kernel := series(t, "system.kernel", event.Text)
 	for range 3 {
-		l.Append(&event.Tick{Context: boat, Stamp: event.Stamp{WallMS: startMS}, Samples: []event.Sample{{Series: kernel, Text: "6.1"}}})
+		l.Append(&event.Tick{Context: boat, Trusted: true, Stamp: event.Stamp{WallMS: startMS}, Samples: []event.Sample{{Series: kernel, Text: "6.1"}}})
 	}
 	p := newTestPlanner(t, l)
 	if b := makeBatch(t, p, l, testLimits(l)); b != nil {
 		t.Fatalf("a batch without a number: %+v", b.plan)
 	}
 	// The texts of another device before it do not hide a number.
-	l.Append(&event.Tick{Context: &event.Context{DeviceID: "raft"}, Stamp: event.Stamp{WallMS: startMS},
+	l.Append(&event.Tick{Context: &event.Context{DeviceID: "raft"}, Trusted: true, Stamp: event.Stamp{WallMS: startMS},
 		Samples: []event.Sample{{Series: series(t, "x", event.Gauge), Value: 1}}})
 	b := makeBatch(t, p, l, testLimits(l))
 	if b == nil || b.plan.Range != (event.Range{From: 1, To: 4}) || len(b.plan.Chunks) != 1 || b.plan.DeviceID != "raft" {
@@ -202,7 +202,7 @@ func TestTimesBeforeTheClockWasSetAreNotSent(t *testing.T) {
 	l := &memoryLog{}
 	gauge := series(t, "x", event.Gauge)
 	for _, ms := range []int64{0, 60_000, startMS} { // 1970 twice
-		l.Append(&event.Tick{Context: boat, Stamp: event.Stamp{WallMS: ms}, Samples: []event.Sample{{Series: gauge, Value: float64(ms)}}})
+		l.Append(&event.Tick{Context: boat, Trusted: true, Stamp: event.Stamp{WallMS: ms}, Samples: []event.Sample{{Series: gauge, Value: float64(ms)}}})
 	}
 	b := makeBatch(t, newTestPlanner(t, l), l, testLimits(l))
 	lines := parseLines(t, unzip(t, b.bodies[0]))

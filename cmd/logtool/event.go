@@ -4,11 +4,10 @@ import (
 	"strconv"
 
 	"taffrail/internal/event"
-	eventlog "taffrail/log"
 )
 
 // appendEvent appends the line of any event but a tick.
-func appendEvent(dst []byte, rec eventlog.Record) []byte {
+func appendEvent(dst []byte, rec event.Record) []byte {
 	dst = appendHead(dst, rec.Index, rec.Event)
 	switch ev := rec.Event.(type) {
 	case *event.SegmentHeader:

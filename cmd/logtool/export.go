@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"taffrail/internal/event"
-	eventlog "taffrail/log"
 )
 
 type exportCmd struct {
@@ -89,7 +88,7 @@ type samplePrinter struct {
 	end    []byte
 }
 
-func (p *samplePrinter) print(rec eventlog.Record) error {
+func (p *samplePrinter) print(rec event.Record) error {
 	tick, ok := rec.Event.(*event.Tick)
 	if !ok {
 		return nil

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"taffrail/internal/event"
-	eventlog "taffrail/log"
 )
 
 type replayCmd struct {
@@ -69,7 +68,7 @@ type eventPrinter struct {
 	series   seriesTexts
 }
 
-func (p *eventPrinter) print(rec eventlog.Record) error {
+func (p *eventPrinter) print(rec event.Record) error {
 	if tick, ok := rec.Event.(*event.Tick); ok {
 		return p.tick(rec.Index, tick)
 	}

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"taffrail/internal/event"
 	eventlog "taffrail/log"
 )
 
 // walk visits the records of the log at path that the selection admits, in
 // order. It reports each damaged place, goes on behind it, and returns
 // errDamage in the end. What was visited is in out by then.
-func walk(ctx context.Context, c *console, path string, sel *selection, out *sink, visit func(eventlog.Record) error) error {
+func walk(ctx context.Context, c *console, path string, sel *selection, out *sink, visit func(event.Record) error) error {
 	r, err := eventlog.OpenReader(path)
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func newProgress(c *console, out *sink) *progress {
 }
 
 // at notes that a record was read.
-func (p *progress) at(rec eventlog.Record) {
+func (p *progress) at(rec event.Record) {
 	if p.records++; p.w == nil || p.records%progressRecords != 0 {
 		return
 	}

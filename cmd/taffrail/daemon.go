@@ -15,6 +15,7 @@ import (
 	"taffrail/internal/config"
 	"taffrail/internal/device"
 	"taffrail/internal/event"
+	"taffrail/internal/timekeeper"
 	eventlog "taffrail/log"
 	"taffrail/shipper"
 )
@@ -22,6 +23,9 @@ import (
 // lastUploadTimeout bounds the upload that is tried when the daemon stops. A
 // receiver that is down must not hold up a shutdown.
 const lastUploadTimeout = 10 * time.Second
+
+// trustSource is what says that the wall clock is right: adjtimex(2).
+const trustSource = "kernel"
 
 // daemon is the wiring of one run: collectors to log, log to shipper, and the
 // health of all three.
@@ -48,6 +52,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.log.Close()) }()
 	server := d.startHealth()
 	defer func() { err = errors.Join(err, server.Close()) }()
+	d.closeCutOff()
 	d.mark(event.SessionStart, "")
 	d.logger.Info().
 		Str("session_id", d.context.SessionID).
@@ -59,7 +64,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.work(ctx)
 	d.logger.Info().Msg("stopping")
 	d.lastUpload()
-	d.mark(event.SessionEnd, "stopped")
+	d.mark(event.SessionEnd, event.EndCompleted)
 	return nil
 }
 
@@ -72,7 +77,7 @@ func (d *daemon) open() error {
 	if d.context, err = newContext(d.cfg.Device, session.String()); err != nil {
 		return err
 	}
-	d.log, err = eventlog.Open(logDir(d.stateDir), newLogOptions(d.cfg.Log, d.context, d.clock))
+	d.log, err = eventlog.Open(logDir(d.stateDir), newLogOptions(d.cfg.Log, d.cfg.Remote.Active(), d.context, d.clock))
 	if err != nil {
 		return err
 	}
@@ -84,8 +89,15 @@ func (d *daemon) open() error {
 }
 
 func (d *daemon) makeStages() (err error) {
-	ledger := d.log.Ledger()
-	d.production = newProduction(d.log, d.cfg.Remote.UploadInterval.Std(), ledger.Appended, time.Now)
+	keeper, err := timekeeper.New(d.log, timekeeper.Options{
+		BootID: d.context.BootID,
+		Hold:   d.cfg.Remote.ClockHold.Std(),
+		Source: trustSource,
+	})
+	if err != nil {
+		return err
+	}
+	d.production = newProduction(keeper, d.cfg.Remote.UploadInterval.Std(), d.log.Appended, time.Now)
 	var sink collectors.Sink = d.production
 	if d.witness != nil {
 		sink = &witness{sink: sink, out: d.witness}
@@ -132,7 +144,28 @@ func (d *daemon) work(ctx context.Context) {
 	if d.shipper != nil {
 		stages.Go(func() { d.shipper.Run(ctx) })
 	}
+	stages.Go(func() { d.retain(ctx) })
 	stages.Wait()
+}
+
+// retainInterval is how often segments are looked at that may be too old. The
+// log itself looks whenever it begins a new one.
+const retainInterval = time.Hour
+
+// retain removes segments beyond the log's bounds until ctx is done.
+func (d *daemon) retain(ctx context.Context) {
+	ticker := time.NewTicker(retainInterval)
+	defer ticker.Stop()
+	for {
+		if err := d.log.Retain(); err != nil {
+			d.logger.Error().Err(err).Str("error_type", "log").Msg("old segments are still there")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // lastUpload ships what the last ticks brought.
@@ -147,6 +180,33 @@ func (d *daemon) lastUpload() {
 		d.logger.Warn().Err(err).Uint64("pending", ledger.Pending()).
 			Msg("not everything was uploaded; the rest follows after the next start")
 	}
+}
+
+// closeCutOff records the end of the session before, if it did not do so itself.
+func (d *daemon) closeCutOff() {
+	ledger := d.log.Ledger()
+	cutOff := ledger.Alive
+	if cutOff.SessionID == "" {
+		return
+	}
+	reason := event.EndCrashed
+	if cutOff.BootID != d.context.BootID {
+		reason = event.EndPowerLost
+	}
+	stamp, _ := d.clock.Now()
+	_, err := d.log.Append(&event.Session{
+		Stamp:  stamp,
+		Phase:  event.SessionEnd,
+		ID:     cutOff.SessionID,
+		BootID: cutOff.BootID,
+		Reason: reason,
+		LastMS: cutOff.LastMS,
+	})
+	if err != nil {
+		d.logger.Error().Err(err).Str("error_type", "log").Msg("end of the last session not recorded")
+	}
+	d.logger.Warn().Str("session_id", cutOff.SessionID).Str("end", reason).
+		Time("last_seen", time.UnixMilli(cutOff.LastMS).UTC()).Msg("the last session was cut off")
 }
 
 // mark records the beginning or the end of the session.

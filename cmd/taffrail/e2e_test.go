@@ -67,7 +67,7 @@ func TestE2E_FullCollectionUploadCycle(t *testing.T) {
 	if info.Shipped.Pending != 0 || info.Shipped.OpenBatch != "" || int(info.Shipped.Acknowledged) != len(want) {
 		t.Errorf("the log says %+v of %d samples", info.Shipped, len(want))
 	}
-	if len(info.Sessions) != 1 || info.Sessions[0].End != "stopped" {
+	if len(info.Sessions) != 1 || info.Sessions[0].End != event.EndCompleted {
 		t.Errorf("sessions %+v", info.Sessions)
 	}
 	for _, secret := range []string{"hunter2"} {
@@ -142,7 +142,7 @@ func startDaemon(t *testing.T, program, remote string) *runningDaemon {
 	dir := t.TempDir()
 	d := &runningDaemon{program: program, stateDir: filepath.Join(dir, "state"), config: filepath.Join(dir, "taffrail.yaml")}
 	yaml := fmt.Sprintf("device: {id: e2e, tags: {site: quay}}\n"+
-		"remote: {url: %q, auth_token: hunter2, upload_interval: 500ms, timeout: 5s, retry: {max_attempts: 1}}\n"+
+		"remote: {url: %q, auth_token: hunter2, upload_interval: 500ms, timeout: 5s, clock_hold: 0s, retry: {max_attempts: 1}}\n"+
 		"logging: {level: debug}\n", remote)
 	if err := os.WriteFile(d.config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -246,7 +246,11 @@ func logged(t *testing.T, stateDir string) map[point]float64 {
 		for _, s := range tick.Samples {
 			labels := map[string]string{"__name__": strings.ReplaceAll(s.Series.Name, ".", "_"), "device_id": "e2e", "site": "quay"}
 			maps.Copy(labels, s.Series.Labels.Map())
-			all[point{asJSON(t, labels), tick.WallMS}] = s.Value
+			ms, known := tick.EffectiveTime()
+			if !known {
+				t.Fatalf("record %d has no time", rec.Index)
+			}
+			all[point{asJSON(t, labels), ms}] = s.Value
 		}
 	}
 }

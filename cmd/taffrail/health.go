@@ -77,10 +77,13 @@ func (d *daemon) logHealth() *health.Part {
 }
 
 func (d *daemon) timeHealth() *health.Clock {
-	_, trusted := d.clock.Now()
-	clock := &health.Clock{Trusted: trusted}
-	if trusted {
-		clock.Source = "kernel"
+	times := d.log.Times()
+	clock := &health.Clock{Trusted: times.Trusted && times.BootID == d.context.BootID}
+	if clock.Trusted {
+		clock.Source = trustSource
+	}
+	for _, h := range times.Held {
+		clock.Held += uint64(h.Samples)
 	}
 	return clock
 }
@@ -89,7 +92,7 @@ func (d *daemon) uploaderHealth(now time.Time) *health.Uploader {
 	ledger := d.log.Ledger()
 	u := &health.Uploader{
 		Enabled:             d.shipper != nil,
-		Pending:             d.production.pending(now, ledger.Sent),
+		Pending:             d.production.pending(now, ledger.Sent+ledger.Dropped),
 		ProductionPerSecond: d.production.perSecond(now),
 		Details: map[string]any{
 			"appended_samples":     ledger.Appended,
@@ -112,10 +115,11 @@ func (d *daemon) uploaderHealth(now time.Time) *health.Uploader {
 }
 
 // production is a sink that passes ticks on to the log and remembers how many
-// sendable samples there were up to which moment, over one upload interval. What
-// is younger than that does not count as pending.
+// samples could be sent up to which moment, over one upload interval. What is
+// younger than that does not count as pending.
 type production struct {
 	sink     collectors.Sink
+	appended func() uint64 // samples that could be sent since the log's beginning
 	interval time.Duration
 	now      func() time.Time
 
@@ -123,31 +127,26 @@ type production struct {
 	marks []mark     // the first is at least an interval old, or the beginning
 }
 
-// mark says that a log held total sendable samples from at on.
+// mark says that a log held total samples at a moment.
 type mark struct {
 	at    time.Time
 	total uint64
 }
 
-// newProduction begins with the samples that the log holds already.
-func newProduction(sink collectors.Sink, interval time.Duration, total uint64, now func() time.Time) *production {
-	return &production{sink: sink, interval: interval, now: now, marks: []mark{{now().Add(-interval), total}}}
+// newProduction begins with what the log holds already.
+func newProduction(sink collectors.Sink, interval time.Duration, appended func() uint64, now func() time.Time) *production {
+	return &production{sink: sink, interval: interval, appended: appended, now: now, marks: []mark{{now().Add(-interval), appended()}}}
 }
 
 // Append implements collectors.Sink.
 func (p *production) Append(ev event.Event) (uint64, error) {
 	index, err := p.sink.Append(ev)
-	if tick, ok := ev.(*event.Tick); ok && err == nil {
-		p.add(p.now(), uint64(tick.SendableCount()))
-	}
-	return index, err
-}
-
-func (p *production) add(now time.Time, samples uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.marks = append(p.marks, mark{now, p.marks[len(p.marks)-1].total + samples})
+	now := p.now()
+	p.marks = append(p.marks, mark{now, p.appended()})
 	p.trimLocked(now)
+	return index, err
 }
 
 // trimLocked drops the marks before the last that is an interval old.
@@ -160,12 +159,12 @@ func (p *production) trimLocked(now time.Time) {
 }
 
 // pending returns how many samples older than the interval are not among the
-// first sent.
-func (p *production) pending(now time.Time, sent uint64) uint64 {
+// first that are done with.
+func (p *production) pending(now time.Time, done uint64) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.trimLocked(now)
-	return max(p.marks[0].total, sent) - sent
+	return max(p.marks[0].total, done) - done
 }
 
 // perSecond returns the samples a second over the last interval.

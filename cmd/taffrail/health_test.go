@@ -8,10 +8,20 @@ import (
 	"taffrail/internal/event"
 )
 
-// sinkOf counts ticks, or refuses them.
-type sinkOf struct{ err error }
+// sinkOf counts what it is given, or refuses it.
+type sinkOf struct {
+	total uint64
+	err   error
+}
 
-func (s sinkOf) Append(event.Event) (uint64, error) { return 1, s.err }
+func (s *sinkOf) Append(ev event.Event) (uint64, error) {
+	if s.err == nil {
+		s.total += uint64(ev.(*event.Tick).SendableCount())
+	}
+	return 1, s.err
+}
+
+func (s *sinkOf) appended() uint64 { return s.total }
 
 func numbers(t *testing.T, n int) *event.Tick {
 	t.Helper()
@@ -19,7 +29,7 @@ func numbers(t *testing.T, n int) *event.Tick {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tick := &event.Tick{Stamp: event.Stamp{WallMS: event.PlausibleSinceMS}}
+	tick := &event.Tick{Trusted: true, Stamp: event.Stamp{WallMS: event.PlausibleSinceMS}}
 	for range n {
 		tick.Samples = append(tick.Samples, event.Sample{Series: s})
 	}
@@ -28,7 +38,8 @@ func numbers(t *testing.T, n int) *event.Tick {
 
 func TestPendingIsWhatIsOlderThanAnUploadInterval(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	p := newProduction(sinkOf{}, 30*time.Second, 1000, func() time.Time { return now })
+	sink := &sinkOf{total: 1000}
+	p := newProduction(sink, 30*time.Second, sink.appended, func() time.Time { return now })
 	for second := range 100 {
 		now = now.Add(time.Second)
 		if _, err := p.Append(numbers(t, 10)); err != nil {
@@ -57,7 +68,8 @@ func TestPendingIsWhatIsOlderThanAnUploadInterval(t *testing.T) {
 func TestLostTicksAreNoProduction(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	full := errors.New("no space left on device")
-	p := newProduction(sinkOf{full}, time.Second, 0, func() time.Time { return now })
+	sink := &sinkOf{err: full}
+	p := newProduction(sink, time.Second, sink.appended, func() time.Time { return now })
 	if _, err := p.Append(numbers(t, 10)); !errors.Is(err, full) {
 		t.Errorf("error %v", err)
 	}

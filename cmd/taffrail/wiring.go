@@ -78,13 +78,19 @@ func newJobs(cfg config.Collectors, fallback time.Duration) ([]collectors.Job, e
 	return jobs, nil
 }
 
-func newLogOptions(cfg config.Log, ctx event.Context, clock device.Clock) eventlog.Options {
+// newLogOptions returns the log's options; ship says that there is a receiver.
+func newLogOptions(cfg config.Log, ship bool, ctx event.Context, clock device.Clock) eventlog.Options {
 	return eventlog.Options{
 		SegmentSize:  int64(cfg.SegmentSize),
 		SyncInterval: cfg.SyncInterval.Std(),
 		Context:      ctx,
 		Version:      version,
 		Now:          stamper(clock),
+		Retention: eventlog.Retention{
+			MaxAge:   cfg.Retention.MaxAge.Std(),
+			MaxBytes: int64(cfg.Retention.MaxBytes),
+			Ship:     ship,
+		},
 	}
 }
 

@@ -24,8 +24,8 @@ const (
 	// is its boot time plus the offset.
 	VerdictShift = "shift"
 	// VerdictAsIs: trust did not come, and the wall clock was plausible. A
-	// tick's time is its wall time plus the offset, which is 0 unless that
-	// would give a series two samples at one time.
+	// tick's time is its boot time plus the offset, which is what the wall
+	// clock showed last, moved by as little as keeps ticks apart.
 	VerdictAsIs = "as_is"
 	// VerdictUnknown: trust did not come, and the wall clock was wrong. The
 	// ticks have no time and are not sent.
@@ -45,7 +45,7 @@ type Decision struct {
 	Samples int `msgpack:"samples"`
 }
 
-// Reasons of a Reject.
+// ReasonTimeUnknown is the reason of a Reject of ticks that have no time.
 const ReasonTimeUnknown = "time_unknown"
 
 // Reject says that samples will never be sent, and why. They stay in the log.

@@ -57,25 +57,39 @@ func TestEventsKnowTheirKindAndTime(t *testing.T) {
 }
 
 func TestEffectiveTime(t *testing.T) {
+	const since = PlausibleSinceMS
+	decided := func(verdict string, offset int64) *Decision { return &Decision{Verdict: verdict, OffsetMS: offset} }
 	for _, tc := range []struct {
-		wall int64
-		ok   bool
+		name     string
+		trusted  bool
+		wall     int64
+		decision *Decision
+		want     int64
+		ok       bool
 	}{
-		{0, false}, {-1, false}, {math.MinInt64, false}, {PlausibleSinceMS - 1, false},
-		{PlausibleSinceMS, true}, {PlausibleSinceMS + 1, true}, {math.MaxInt64, true},
+		{"trusted", true, since + 5, nil, since + 5, true},
+		{"trusted, whatever was decided on others", true, since + 5, decided(VerdictUnknown, 0), since + 5, true},
+		{"trusted and impossible", true, since - 1, nil, since - 1, false},
+		{"trusted in 1970", true, 0, nil, 0, false},
+		{"waiting", false, since + 5, nil, since + 5, false},
+		{"shifted", false, 0, decided(VerdictShift, since), since + 700, true},
+		{"as it is", false, since + 5, decided(VerdictAsIs, since), since + 700, true},
+		{"shifted to an impossible time", false, since + 5, decided(VerdictShift, 0), 700, false},
+		{"unknown", false, since + 5, decided(VerdictUnknown, since), since + 5, false},
 	} {
-		for _, trusted := range []bool{false, true} {
-			tick := Tick{Stamp: Stamp{WallMS: tc.wall}, Trusted: trusted}
-			if ms, ok := tick.EffectiveTime(); ms != tc.wall || ok != tc.ok {
-				t.Errorf("wall %d: %d, %t", tc.wall, ms, ok)
-			}
+		tick := Tick{Trusted: tc.trusted, Decision: tc.decision, Stamp: Stamp{WallMS: tc.wall, BootMS: 700}}
+		if ms, ok := tick.EffectiveTime(); ms != tc.want || ok != tc.ok {
+			t.Errorf("%s: %d, %t, want %d, %t", tc.name, ms, ok, tc.want, tc.ok)
+		}
+		if held := tick.Held(); held != (tc.name == "waiting") {
+			t.Errorf("%s: held is %t", tc.name, held)
 		}
 	}
 }
 
 func TestSendable(t *testing.T) {
 	number, text := &Series{Name: "n"}, &Series{Name: "t", Type: Text}
-	tick := Tick{Stamp: Stamp{WallMS: PlausibleSinceMS}, Samples: []Sample{
+	tick := Tick{Trusted: true, Stamp: Stamp{WallMS: PlausibleSinceMS}, Samples: []Sample{
 		{Series: number, Value: math.Copysign(0, -1)}, {Series: number, Value: math.MaxFloat64}, {Series: number, Value: 5e-324},
 		{Series: number, Value: math.NaN()}, {Series: number, Value: math.Inf(1)}, {Series: number, Value: math.Inf(-1)},
 		{Series: text, Text: "x", Value: 1},

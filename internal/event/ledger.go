@@ -13,10 +13,24 @@ type Ledger struct {
 	// NextLine is not zero while lines before it, of the record after the
 	// cursor, are acknowledged and those from it on are not.
 	NextLine int `msgpack:"next_line,omitempty"`
-	// Appended counts the sendable samples in the log since its beginning, and
-	// Sent those of them that were acknowledged.
+	// Appended counts the samples that could be sent since the log's beginning,
+	// those whose time is not known yet left out; Sent counts those of them that
+	// were acknowledged.
 	Appended uint64 `msgpack:"appended"`
 	Sent     uint64 `msgpack:"sent"`
+	// Dropped counts the sendable samples that were deleted unsent.
+	Dropped uint64 `msgpack:"dropped"`
+	Times   Times  `msgpack:"times"`
+	// Alive is the session that was seen last.
+	Alive Alive `msgpack:"alive"`
+}
+
+// Alive is a session and the last moment at which it was seen to work. Its
+// SessionID is empty when the session has ended.
+type Alive struct {
+	SessionID string `msgpack:"session"`
+	BootID    string `msgpack:"boot_id"`
+	LastMS    int64  `msgpack:"last_ms"` // wall clock
 }
 
 // OpenPlan is a plan and which of its chunks are acknowledged.
@@ -33,22 +47,21 @@ func (l *Ledger) Cursor() uint64 { return l.Acknowledged.Prefix() }
 
 // Pending returns how many sendable samples are not acknowledged.
 func (l *Ledger) Pending() uint64 {
-	if l.Sent > l.Appended {
-		return 0
-	}
-	return l.Appended - l.Sent
+	done := l.Sent + l.Dropped
+	return max(l.Appended, done) - done
 }
 
-// Apply folds the next event of the log into the ledger. An acknowledgement of
-// a batch that is not open changes nothing.
-func (l *Ledger) Apply(ev Event) {
+// Apply folds the event of a record into the ledger. Events are to be folded in
+// the order of the log. An acknowledgement of a batch that is not open changes
+// nothing.
+func (l *Ledger) Apply(index uint64, ev Event) {
+	l.Appended += uint64(l.Times.Apply(index, ev))
+	l.seeAlive(ev)
 	switch ev := ev.(type) {
 	case *SegmentHeader:
 		// It says what the records before it came to, also those that are
 		// damaged or gone.
 		*l = ev.Ledger.Clone()
-	case *Tick:
-		l.Appended += uint64(ev.SendableCount())
 	case *Plan:
 		// A plan that is made while another is open replaces it: the log no
 		// longer renders to what was planned. What of it was acknowledged
@@ -63,6 +76,23 @@ func (l *Ledger) Apply(ev Event) {
 		l.Open = &OpenPlan{Plan: *ev, Acked: make([]bool, len(ev.Chunks))}
 	case *Ack:
 		l.acknowledge(ev)
+	case *Drop:
+		l.Dropped += uint64(ev.Samples)
+		l.Acknowledged.Add(ev.Range)
+	}
+}
+
+// seeAlive notes which session works.
+func (l *Ledger) seeAlive(ev Event) {
+	switch ev := ev.(type) {
+	case *Session:
+		if ev.Phase == SessionStart {
+			l.Alive = Alive{SessionID: ev.ID, BootID: ev.BootID, LastMS: ev.WallMS}
+		} else if ev.ID == l.Alive.SessionID {
+			l.Alive = Alive{}
+		}
+	case *Tick, *Plan, *Ack:
+		l.Alive.LastMS = ev.At().WallMS
 	}
 }
 

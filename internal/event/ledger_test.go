@@ -13,7 +13,7 @@ func chunks(samples ...int) (c []Chunk) {
 }
 
 func tickOf(wallMS int64, samples int) *Tick {
-	t := &Tick{Stamp: Stamp{WallMS: wallMS}}
+	t := &Tick{Trusted: wallMS >= PlausibleSinceMS, Stamp: Stamp{WallMS: wallMS}}
 	for range samples {
 		t.Samples = append(t.Samples, Sample{Series: &Series{Name: "x"}})
 	}
@@ -63,10 +63,10 @@ func TestLedger(t *testing.T) {
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
 			var l Ledger
-			for _, ev := range tc.events {
+			for i, ev := range tc.events {
 				before := l.Clone()
 				was := before.Clone()
-				l.Apply(ev)
+				l.Apply(uint64(i+1), ev)
 				if !reflect.DeepEqual(before, was) {
 					t.Fatal("Apply changed a clone")
 				}
@@ -88,8 +88,8 @@ func TestLedger(t *testing.T) {
 func TestLedgerDoesNotKeepTheHeadersOwn(t *testing.T) {
 	header := &SegmentHeader{Ledger: Ledger{Open: &OpenPlan{Plan: Plan{Batch: "a", Chunks: chunks(1, 2)}, Acked: []bool{false, false}}}}
 	var l Ledger
-	l.Apply(header)
-	l.Apply(&Ack{Batch: "a", Chunks: []int{0}})
+	l.Apply(1, header)
+	l.Apply(2, &Ack{Batch: "a", Chunks: []int{0}})
 	if header.Ledger.Open.Acked[0] || !l.Open.Acked[0] {
 		t.Fatalf("header %v, ledger %v", header.Ledger.Open.Acked, l.Open.Acked)
 	}

@@ -6,8 +6,15 @@ const (
 	SessionEnd   = "end"
 )
 
-// Session marks that a daemon began or ended its work on this log. A session
-// without an end was cut off.
+// How a session ended.
+const (
+	EndCompleted = "completed"  // it was told to stop
+	EndCrashed   = "crashed"    // it was cut off, and the device went on
+	EndPowerLost = "power_lost" // it was cut off, and the device booted anew
+)
+
+// Session marks that a daemon began or ended its work on this log. The end of a
+// session that was cut off is recorded by the next.
 type Session struct {
 	Stamp
 	Phase    string            `msgpack:"phase"` // SessionStart or SessionEnd
@@ -15,8 +22,11 @@ type Session struct {
 	BootID   string            `msgpack:"boot_id"`
 	DeviceID string            `msgpack:"device"`
 	Tags     map[string]string `msgpack:"tags"`
-	Version  string            `msgpack:"version"`          // of the agent
-	Reason   string            `msgpack:"reason,omitempty"` // of an end: "stopped"
+	Version  string            `msgpack:"version"` // of the agent
+	// Reason is how an end came, one of the constants above, and LastMS the wall
+	// clock when the session was last seen to work.
+	Reason string `msgpack:"reason,omitempty"`
+	LastMS int64  `msgpack:"last_ms,omitempty"`
 }
 
 // Kind returns KindSession.

@@ -30,8 +30,10 @@ type Tick struct {
 	Stamp
 	// Trusted says that the wall clock was known to be right.
 	Trusted bool
-	// Context is set by the log when it reads a tick; whoever appends one
-	// leaves it nil, the log knows its own.
+	// Decision is what was decided on the time of an untrusted tick. It is set
+	// by the log when it reads a tick, nil while nothing was decided.
+	Decision *Decision
+	// Context is set by the log, when it reads a tick and when it takes one.
 	Context *Context
 	Samples []Sample
 }

@@ -19,7 +19,7 @@ type Times struct {
 	NewestTrustedMS int64 `msgpack:"newest_trusted_ms"`
 	// Held are the ticks without a time, one entry a boot.
 	Held []Held `msgpack:"held"`
-	// Decisions are those on ticks that may still have to be sent, in order.
+	// Decisions are those on ticks that may still be in the log, in order.
 	Decisions []Decision `msgpack:"decisions"`
 }
 
@@ -33,8 +33,9 @@ type Held struct {
 	OffsetMS int64  `msgpack:"offset_ms"` // wall time less boot time at the last
 }
 
-// apply folds the next event. It returns how many samples got a time by it.
-func (t *Times) apply(index uint64, ev Event) (timed int) {
+// Apply folds the event of a record. It returns how many samples that can be sent
+// have a time since it. Events are to be folded in the order of the log.
+func (t *Times) Apply(index uint64, ev Event) (timed int) {
 	switch ev := ev.(type) {
 	case *Tick:
 		return t.tick(index, ev)
@@ -63,23 +64,28 @@ func (t *Times) tick(index uint64, tick *Tick) (timed int) {
 	}
 	t.BootID, t.BootMS = boot, tick.BootMS
 	t.OffsetMS, t.Trusted = tick.WallMS-tick.BootMS, tick.Trusted
-	if tick.Trusted {
-		t.NewestMS = max(t.NewestMS, tick.WallMS)
-		t.NewestTrustedMS = max(t.NewestTrustedMS, tick.WallMS)
-		return tick.sendable()
-	}
-	if d := t.Find(index, boot); d != nil {
-		if d.Verdict == VerdictUnknown {
+	known := *tick
+	if !tick.Trusted {
+		if known.Decision = t.Find(index, boot); known.Decision == nil {
+			t.hold(index, boot, tick)
 			return 0
 		}
-		t.NewestMS = max(t.NewestMS, tick.BootMS+d.OffsetMS)
-		return tick.sendable()
 	}
-	t.hold(index, boot, tick)
-	return 0
+	ms, ok := known.EffectiveTime()
+	if !ok {
+		return 0
+	}
+	t.NewestMS = max(t.NewestMS, ms)
+	if tick.Trusted {
+		t.NewestTrustedMS = max(t.NewestTrustedMS, ms)
+	}
+	return tick.sendable()
 }
 
+
 func (t *Times) hold(index uint64, boot string, tick *Tick) {
+	// Copies of Times share the slice.
+	t.Held = slices.Clone(t.Held)
 	n := len(t.Held)
 	if n == 0 || t.Held[n-1].BootID != boot {
 		t.Held = append(t.Held, Held{BootID: boot, Range: Range{From: index}, FirstMS: tick.BootMS})
@@ -128,10 +134,10 @@ func (t *Times) Find(index uint64, boot string) *Decision {
 	return nil
 }
 
-// forget drops decisions on records up to cursor.
-func (t *Times) forget(cursor uint64) {
+// Forget drops decisions on records before first. Open ones stay.
+func (t *Times) Forget(first uint64) {
 	n := 0
-	for n < len(t.Decisions) && t.Decisions[n].Range.To != 0 && t.Decisions[n].Range.To <= cursor {
+	for n < len(t.Decisions) && t.Decisions[n].Range.To != 0 && t.Decisions[n].Range.To < first {
 		n++
 	}
 	if n > 0 {

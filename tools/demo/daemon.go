@@ -73,13 +73,15 @@ func startDaemon(ctx context.Context, program, dir, remote string, interval time
 	return d, nil
 }
 
-// configuration returns the daemon's configuration file.
+// configuration returns the daemon's configuration file. A virtual machine's
+// kernel often does not know that its clock is right: nothing waits for it here.
 func configuration(remote, listen string) string {
 	return fmt.Sprintf(`device:
   id: %s
 remote:
   url: %s
   upload_interval: %s
+  clock_hold: 0s
 health:
   listen: %s
 logging:

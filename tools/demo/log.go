@@ -39,18 +39,15 @@ func readLog(stateDir string) (logged, error) {
 		return logged{}, err
 	}
 	defer r.Close()
-	return foldLog(func() (event.Event, error) {
-		rec, err := r.Next()
-		return rec.Event, err
-	})
+	return foldLog(r.Next)
 }
 
 // foldLog reads all events that next gives, to io.EOF.
-func foldLog(next func() (event.Event, error)) (logged, error) {
+func foldLog(next func() (event.Record, error)) (logged, error) {
 	l := logged{points: make(points)}
 	var ledger event.Ledger
 	for {
-		ev, err := next()
+		rec, err := next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -61,8 +58,8 @@ func foldLog(next func() (event.Event, error)) (logged, error) {
 		if err != nil {
 			return logged{}, fmt.Errorf("read log: %w", err)
 		}
-		ledger.Apply(ev)
-		if tick, ok := ev.(*event.Tick); ok {
+		ledger.Apply(rec.Index, rec.Event)
+		if tick, ok := rec.Event.(*event.Tick); ok {
 			l.add(tick)
 		}
 	}

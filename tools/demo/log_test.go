@@ -24,22 +24,24 @@ func series(t *testing.T, name string, typ event.Type, labels ...event.Label) *e
 
 // fold gives foldLog events and errors in order.
 func fold(items ...any) (logged, error) {
-	return foldLog(func() (event.Event, error) {
+	index := uint64(0)
+	return foldLog(func() (event.Record, error) {
 		if len(items) == 0 {
-			return nil, io.EOF
+			return event.Record{}, io.EOF
 		}
 		item := items[0]
 		items = items[1:]
 		if err, ok := item.(error); ok {
-			return nil, err
+			return event.Record{}, err
 		}
-		return item.(event.Event), nil
+		index++
+		return event.Record{Index: index, Event: item.(event.Event)}, nil
 	})
 }
 
 func tick(ms int64, samples ...event.Sample) *event.Tick {
 	ctx := &event.Context{DeviceID: "d", Tags: event.Labels{{Name: "site", Value: "north"}}}
-	return &event.Tick{Stamp: event.Stamp{WallMS: ms}, Context: ctx, Samples: samples}
+	return &event.Tick{Trusted: true, Stamp: event.Stamp{WallMS: ms}, Context: ctx, Samples: samples}
 }
 
 func TestFoldLogTakesWhatCanBeSent(t *testing.T) {
