@@ -82,7 +82,6 @@ func (t *Times) tick(index uint64, tick *Tick) (timed int) {
 	return tick.sendable()
 }
 
-
 func (t *Times) hold(index uint64, boot string, tick *Tick) {
 	// Copies of Times share the slice.
 	t.Held = slices.Clone(t.Held)
