@@ -76,9 +76,10 @@ func readSegmentTimes(path string, first bool, times *event.Times) {
 	}
 }
 
-// Taken returns which milliseconds of [from, to] are the time of a tick. The
-// segments that are read are those that can hold one: the newest time of all
-// ticks, which each header carries, only grows.
+// Taken returns which milliseconds of [from, to] are the time of a tick. Only the
+// end of the log is read, from where one of that time can be: the newest time of
+// all ticks, which each header carries, only grows, and what was decided later
+// than it was recorded, the decisions tell.
 func (l *Log) Taken(from, to int64) (map[int64]bool, error) {
 	segments, err := listSegments(l.dir)
 	if err != nil {
@@ -89,6 +90,11 @@ func (l *Log) Taken(from, to int64) (map[int64]bool, error) {
 		start = s.first
 		if header, err := readHeader(s.path); err == nil && header != nil && header.Ledger.Times.NewestMS < from {
 			break
+		}
+	}
+	for _, d := range l.Times().Decisions {
+		if d.LastMS >= from {
+			start = min(start, d.Range.From)
 		}
 	}
 	taken := make(map[int64]bool)

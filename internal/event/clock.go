@@ -41,8 +41,10 @@ type Decision struct {
 	Range    Range  `msgpack:"range"`
 	Verdict  string `msgpack:"verdict"`
 	OffsetMS int64  `msgpack:"offset_ms"`
-	// Samples is how many sendable samples the ticks of the range hold so far.
-	Samples int `msgpack:"samples"`
+	// Samples is how many sendable samples the ticks of the range hold so far,
+	// and LastMS the time of the last of these ticks, 0 without one.
+	Samples int   `msgpack:"samples"`
+	LastMS  int64 `msgpack:"last_ms"`
 }
 
 // ReasonTimeUnknown is the reason of a Reject of ticks that have no time.

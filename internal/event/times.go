@@ -102,14 +102,11 @@ func (t *Times) decide(d *Decision) {
 	}
 	t.Decisions = append(slices.Clone(t.Decisions), *d)
 	t.Held = slices.DeleteFunc(slices.Clone(t.Held), func(h Held) bool {
-		if h.BootID != d.BootID || h.Range.From < d.Range.From {
-			return false
-		}
-		if d.Verdict != VerdictUnknown {
-			t.NewestMS = max(t.NewestMS, h.LastMS+d.OffsetMS)
-		}
-		return true
+		return h.BootID == d.BootID && h.Range.From >= d.Range.From
 	})
+	if d.Verdict != VerdictUnknown {
+		t.NewestMS = max(t.NewestMS, d.LastMS)
+	}
 }
 
 // closeOpen ends an open decision with the record at last: the boot is over,

@@ -95,7 +95,10 @@ func (k *Keeper) heldOf(times *event.Times) *event.Held {
 func (k *Keeper) decide(times *event.Times, held *event.Held, verdict string, offset int64) (*event.Decision, error) {
 	d := &event.Decision{BootID: held.BootID, Range: held.Range, Verdict: verdict, OffsetMS: offset, Samples: held.Samples}
 	first, last := held.FirstMS+offset, held.LastMS+offset
-	if verdict == event.VerdictUnknown || first > times.NewestMS {
+	if verdict == event.VerdictUnknown {
+		return d, nil
+	}
+	if d.LastMS = last; first > times.NewestMS {
 		return d, nil
 	}
 	taken, err := k.log.Taken(first, last+maxNudge)
@@ -106,7 +109,7 @@ func (k *Keeper) decide(times *event.Times, held *event.Held, verdict string, of
 	if err != nil {
 		return nil, fmt.Errorf("look up boot times: %w", err)
 	}
-	for d.OffsetMS = offset; d.OffsetMS <= offset+maxNudge; d.OffsetMS++ {
+	for ; d.OffsetMS <= offset+maxNudge; d.OffsetMS, d.LastMS = d.OffsetMS+1, d.LastMS+1 {
 		free := !slices.ContainsFunc(boots, func(boot int64) bool { return taken[boot+d.OffsetMS] })
 		if free {
 			return d, nil
@@ -114,6 +117,6 @@ func (k *Keeper) decide(times *event.Times, held *event.Held, verdict string, of
 	}
 	// A second without a free millisecond in every place: let a receiver merge
 	// what meets, rather than lose all of it.
-	d.OffsetMS = offset
+	d.OffsetMS, d.LastMS = offset, last
 	return d, nil
 }

@@ -1,4 +1,4 @@
-package main
+package reconcile
 
 import (
 	"errors"
@@ -23,7 +23,7 @@ func series(t *testing.T, name string, typ event.Type, labels ...event.Label) *e
 }
 
 // fold gives foldLog events and errors in order.
-func fold(items ...any) (logged, error) {
+func fold(items ...any) (Log, error) {
 	index := uint64(0)
 	return foldLog(func() (event.Record, error) {
 		if len(items) == 0 {
@@ -59,11 +59,11 @@ func TestFoldLogTakesWhatCanBeSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	const labels = `{"__name__":"cpu_usage__","core_id":"0","device_id":"d","site":"north"}`
-	if len(l.points) != 1 || !maps.Equal(l.points[labels], map[int64]float64{newYear: 1, newYear + 2: 2}) {
-		t.Errorf("points are %v", l.points)
+	if len(l.Points) != 1 || !maps.Equal(l.Points[labels], map[int64]float64{newYear: 1, newYear + 2: 2}) {
+		t.Errorf("points are %v", l.Points)
 	}
-	if l.appended != 2 || l.acknowledged != 1 || len(l.problems) > 0 {
-		t.Errorf("appended %d, acknowledged %d, problems %q", l.appended, l.acknowledged, l.problems)
+	if l.Appended != 2 || l.Acknowledged != 1 || len(l.Problems) > 0 {
+		t.Errorf("appended %d, acknowledged %d, problems %q", l.Appended, l.Acknowledged, l.Problems)
 	}
 }
 
@@ -79,8 +79,8 @@ func TestFoldLogNotesProblems(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(l.problems) != 3 {
-		t.Errorf("problems are %q, want a damage, a sample that is there twice and a clash of labels", l.problems)
+	if len(l.Problems) != 3 {
+		t.Errorf("problems are %q, want a damage, a sample that is there twice and a clash of labels", l.Problems)
 	}
 	broken := errors.New("broken card")
 	if _, err := fold(broken); !errors.Is(err, broken) {
