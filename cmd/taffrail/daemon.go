@@ -17,6 +17,7 @@ import (
 	"taffrail/internal/event"
 	"taffrail/internal/timekeeper"
 	eventlog "taffrail/log"
+	"taffrail/projections"
 	"taffrail/shipper"
 )
 
@@ -42,6 +43,7 @@ type daemon struct {
 	production *production
 	scheduler  *collectors.Scheduler
 	shipper    *shipper.Shipper // nil without an active remote
+	index      *projections.Engine
 }
 
 // run works until ctx is done and then stops in order.
@@ -61,11 +63,28 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		Int("collectors", len(d.jobs)).
 		Bool("remote", d.shipper != nil).
 		Msg("taffrail runs")
+	indexed := d.startIndex()
 	d.work(ctx)
 	d.logger.Info().Msg("stopping")
 	d.lastUpload()
 	d.mark(event.SessionEnd, event.EndCompleted)
+	indexed()
 	return nil
+}
+
+// startIndex keeps the index up to date in the background. It goes on through
+// the stop, so that the last events are in it; what is returned ends it.
+func (d *daemon) startIndex() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.index.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // open opens the log and makes the stages.
@@ -89,6 +108,9 @@ func (d *daemon) open() error {
 }
 
 func (d *daemon) makeStages() (err error) {
+	if d.index, err = newIndex(d.cfg.Storage, d.stateDir, d.log, d.logger); err != nil {
+		return err
+	}
 	keeper, err := timekeeper.New(d.log, timekeeper.Options{
 		BootID: d.context.BootID,
 		Hold:   d.cfg.Remote.ClockHold.Std(),

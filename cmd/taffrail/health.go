@@ -38,6 +38,7 @@ func (d *daemon) snapshot(start time.Time, http health.Part) health.Snapshot {
 		DegradedThreshold: d.cfg.DegradedThreshold(),
 		ErrorThreshold:    d.cfg.Health.ErrorThreshold.Std(),
 		Log:               d.logHealth(),
+		Storage:           indexHealth(d.index.Status()),
 		HTTP:              &http,
 		Time:              d.timeHealth(),
 	}

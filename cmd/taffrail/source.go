@@ -18,7 +18,15 @@ type shippingLog struct {
 
 // Source returns the records from an index on that can be read.
 func (l shippingLog) Source(from uint64) shipper.Source {
-	return &readable{reader: l.NewReader(from), logger: l.logger}
+	return shippingSource{readable{reader: l.NewReader(from), logger: l.logger}}
+}
+
+type shippingSource struct{ readable }
+
+// Next implements shipper.Source.
+func (s shippingSource) Next() (uint64, event.Event, error) {
+	rec, err := s.next()
+	return rec.Index, rec.Event, err
 }
 
 // readable leaves out what is damaged.
@@ -27,17 +35,16 @@ type readable struct {
 	logger zerolog.Logger
 }
 
-// Next implements shipper.Source.
-func (r *readable) Next() (uint64, event.Event, error) {
+func (r readable) next() (event.Record, error) {
 	for {
 		rec, err := r.reader.Next()
 		if errors.Is(err, eventlog.ErrCorrupt) || errors.Is(err, eventlog.ErrNewerFormat) {
-			r.logger.Warn().Err(err).Str("error_type", "corrupt").Msg("damaged record is not uploaded")
+			r.logger.Warn().Err(err).Str("error_type", "corrupt").Msg("damaged record is left out")
 			continue
 		}
-		return rec.Index, rec.Event, err
+		return rec, err
 	}
 }
 
-// Close implements shipper.Source.
-func (r *readable) Close() error { return r.reader.Close() }
+// Close ends the reading.
+func (r readable) Close() error { return r.reader.Close() }
