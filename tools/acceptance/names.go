@@ -33,5 +33,13 @@ func required() []string {
 		"TestConfigWiring_RetryEnabledWithOnlyEnabledTrue",
 		"TestConfigWiring_RetryJitterDefaultWhenPartialConfig",
 		"TestConfigWiring_RetryExplicitZeroJitter",
+
+		// It survives.
+		"TestE2E_ProcessRestart_ResumeFromCheckpoint",
+		"TestE2E_VMRestart_ResumeUpload",
+		"TestContextCancellation_GracefulShutdown",
+		"TestQueryUnuploaded_FiltersStringMetrics",
+		"TestGetPendingCount_FiltersStringMetrics",
+		"TestUploadMetrics_StringMetricsRemainInStorage",
 	}
 }
