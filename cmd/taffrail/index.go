@@ -9,6 +9,7 @@ import (
 	"taffrail/internal/event"
 	"taffrail/internal/health"
 	eventlog "taffrail/log"
+	"taffrail/migrations"
 	"taffrail/projections"
 )
 
@@ -27,6 +28,7 @@ func newIndex(cfg config.Storage, stateDir string, log *eventlog.Log, logger zer
 		Open: func(from uint64) (projections.Source, error) {
 			return indexSource{readable{reader: log.NewReader(from), logger: logger}}, nil
 		},
+		Migrate:            migrations.MigrateIndex,
 		MaxLag:             cfg.MaxLag.Std(),
 		Retention:          cfg.Retention.Std(),
 		MaxBytes:           int64(cfg.MaxBytes),
