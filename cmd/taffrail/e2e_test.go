@@ -175,6 +175,8 @@ type healthReport struct {
 			Appended     uint64 `json:"appended_samples"`
 			Acknowledged uint64 `json:"acknowledged_samples"`
 			Requests     uint64
+			CaughtUp     bool `json:"caught_up"`
+			Rebuilds     int
 		}
 	}
 }
