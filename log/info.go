@@ -123,7 +123,11 @@ func (in *Info) add(rec event.Record) {
 	case *event.SegmentHeader:
 		in.DeviceID, in.Tags, in.Version = ev.DeviceID, ev.Tags, ev.Version
 	case *event.Session:
-		s := in.session(ev.ID, ev.BootID, ev.WallMS)
+		seen := ev.WallMS
+		if ev.LastMS != 0 { // another session wrote this
+			seen = ev.LastMS
+		}
+		s := in.session(ev.ID, ev.BootID, seen)
 		if ev.Phase == event.SessionEnd {
 			s.End = ev.Reason
 		}

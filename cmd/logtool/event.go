@@ -14,6 +14,12 @@ func appendEvent(dst []byte, rec event.Record) []byte {
 		dst = appendSegment(dst, ev)
 	case *event.Session:
 		dst = appendSession(dst, ev)
+	case *event.Clock:
+		dst = appendClock(dst, ev)
+	case *event.Reject:
+		dst = appendLoss(dst, ev.Range, ev.Samples, ev.Reason)
+	case *event.Drop:
+		dst = appendLoss(dst, ev.Range, ev.Samples, ev.Reason)
 	case *event.Plan:
 		dst = appendPlan(dst, ev)
 	case *event.Ack:
@@ -58,7 +64,38 @@ func appendSession(dst []byte, s *event.Session) []byte {
 	dst = appendStringMember(dst, "device_id", s.DeviceID)
 	dst = appendTagsMember(dst, "tags", s.Tags)
 	dst = appendStringMember(dst, "version", s.Version)
-	return appendStringMember(dst, "reason", s.Reason)
+	dst = appendStringMember(dst, "reason", s.Reason)
+	if s.LastMS == 0 { // it wrote this itself
+		return dst
+	}
+	return appendIntMember(dst, "last_ms", s.LastMS)
+}
+
+func appendClock(dst []byte, c *event.Clock) []byte {
+	dst = appendStringMember(dst, "boot_id", c.BootID)
+	dst = appendBoolMember(dst, "trusted", c.Trusted)
+	dst = appendStringMember(dst, "source", c.Source)
+	dst = appendIntMember(dst, "step_ms", c.StepMS)
+	if c.Decision == nil {
+		return dst
+	}
+	return appendDecision(appendKey(dst, "decision"), *c.Decision)
+}
+
+func appendDecision(dst []byte, d event.Decision) []byte {
+	dst = appendStringMember(append(dst, '{'), "boot_id", d.BootID)
+	dst = appendRange(appendKey(dst, "range"), d.Range)
+	dst = appendStringMember(dst, "verdict", d.Verdict)
+	dst = appendIntMember(dst, "offset_ms", d.OffsetMS)
+	dst = appendIntMember(dst, "samples", d.Samples)
+	return append(appendIntMember(dst, "last_ms", d.LastMS), '}')
+}
+
+// appendLoss is for samples that will never be sent.
+func appendLoss(dst []byte, r event.Range, samples int, reason string) []byte {
+	dst = appendRange(appendKey(dst, "range"), r)
+	dst = appendIntMember(dst, "samples", samples)
+	return appendStringMember(dst, "reason", reason)
 }
 
 func appendPlan(dst []byte, p *event.Plan) []byte {
@@ -100,7 +137,27 @@ func appendLedger(dst []byte, l *event.Ledger) []byte {
 	}
 	dst = appendIntMember(dst, "next_line", l.NextLine)
 	dst = appendUintMember(dst, "appended", l.Appended)
-	return append(appendUintMember(dst, "sent", l.Sent), '}')
+	dst = appendUintMember(dst, "sent", l.Sent)
+	dst = appendUintMember(dst, "dropped", l.Dropped)
+	dst = appendTimes(appendKey(dst, "times"), &l.Times)
+	dst = appendStringMember(append(appendKey(dst, "alive"), '{'), "session_id", l.Alive.SessionID)
+	dst = appendStringMember(dst, "boot_id", l.Alive.BootID)
+	return append(appendIntMember(dst, "last_ms", l.Alive.LastMS), "}}"...)
+}
+
+func appendTimes(dst []byte, t *event.Times) []byte {
+	dst = appendStringMember(append(dst, '{'), "boot_id", t.BootID)
+	dst = appendIntMember(dst, "offset_ms", t.OffsetMS)
+	dst = appendBoolMember(dst, "trusted", t.Trusted)
+	dst = appendIntMember(dst, "boot_ms", t.BootMS)
+	dst = appendIntMember(dst, "newest_ms", t.NewestMS)
+	dst = appendIntMember(dst, "newest_trusted_ms", t.NewestTrustedMS)
+	dst = appendList(appendKey(dst, "held"), t.Held, func(dst []byte, h event.Held) []byte {
+		dst = appendStringMember(append(dst, '{'), "boot_id", h.BootID)
+		dst = appendRange(appendKey(dst, "range"), h.Range)
+		return append(appendIntMember(dst, "samples", h.Samples), '}')
+	})
+	return append(appendList(appendKey(dst, "decisions"), t.Decisions, appendDecision), '}')
 }
 
 func appendRange(dst []byte, r event.Range) []byte {

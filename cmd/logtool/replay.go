@@ -82,6 +82,9 @@ func (p *eventPrinter) tick(index uint64, tick *event.Tick) error {
 	start, printed := len(p.out.buf), 0
 	b := appendHead(p.out.buf, index, tick)
 	b = appendBoolMember(b, "trusted", tick.Trusted)
+	if _, known := tick.EffectiveTime(); !known {
+		b = appendBoolMember(b, "time_known", false)
+	}
 	b = appendStringMember(b, "session_id", tick.Context.SessionID)
 	b = appendStringMember(b, "device_id", tick.Context.DeviceID)
 	b = append(appendKey(b, "samples"), '[')
