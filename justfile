@@ -33,6 +33,14 @@ fuzz time="1m":
 demo *args:
     go -C tools run ./demo {{ args }}
 
+# Kills the daemon again and again and compares in the end: -n 30 -seeds 10, -seed S.
+crash *args:
+    go -C tools run ./crash {{ args }}
+
+# Shows that the crash harness finds daemons with a defect.
+crash-mutants *args:
+    go -C tools run ./crash -mutants -n 10 -seed 1 {{ args }}
+
 # Runs the benchmarks that match PATTERN.
 bench pattern=".":
     go test -run '^$' -bench '{{ pattern }}' -benchmem ./...

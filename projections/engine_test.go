@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -169,6 +171,64 @@ func TestWALIsCut(t *testing.T) {
 	})
 }
 
+// What a query took from the head is left out where the database has it by then.
+func TestNoRowTwiceOverACommit(t *testing.T) {
+	l := newMemoryLog()
+	appendTicks(t, l, 10, 3)
+	e, err := New(options(t, l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.session(t.Context(), func(ctx context.Context, w *writer, source Source) error {
+		for range 6 {
+			rec, err := source.Next()
+			if err == nil {
+				err = w.add(rec)
+			}
+			if err != nil {
+				return err
+			}
+			if rec.Index == 4 {
+				if err := w.commit(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		head, marks := w.head.view()
+		if err := w.commit(ctx); err != nil {
+			return err
+		}
+		return w.db.reading(ctx, func(ctx context.Context, tx *sql.Tx) error {
+			q := &query{match: anySeries, until: 1 << 62}
+			page, _, err := q.ticks(ctx, tx, head, marks)
+			if len(page) != 6 {
+				t.Errorf("%d ticks of 6", len(page))
+			}
+			return err
+		})
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Without a WAL nothing of what the settings promise holds.
+func TestNoWAL(t *testing.T) {
+	e, err := New(options(t, newMemoryLog()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.session(t.Context(), func(ctx context.Context, w *writer, _ Source) error {
+		if _, err := w.db.conn.ExecContext(ctx, "PRAGMA journal_mode = DELETE"); err != nil {
+			return err
+		}
+		_, err := w.db.checkpoint(ctx)
+		return err
+	})
+	if rebuildReason(err) != "corrupt" {
+		t.Fatalf("error %v", err)
+	}
+}
+
 // While readers are at work and the engine is stopped, both come to their end.
 func TestQueriesBesideCommits(t *testing.T) {
 	story := newStory(t, 31)
@@ -208,6 +268,22 @@ func TestQueriesBesideCommits(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestSegments(t *testing.T) {
+	l := newMemoryLog()
+	appendTicks(t, l, 60, 2)
+	l.append("00000000000000000001", &event.Reject{Stamp: event.Stamp{WallMS: epoch + 77}})
+	o := options(t, l)
+	o.MaxSamples = 40
+	build(t, o)
+	want := fmt.Sprintf("0 1-50 0-49000 records 50 ticks 50 samples 100 texts 0 first %d, 1 51-61 50000-77 records 11 ticks 10 samples 20 texts 0 first %d",
+		l.records[0].CRC, l.records[50].CRC)
+	if got := column(t, o.Path, fmt.Sprintf(`SELECT group_concat(CAST(file AS INTEGER) || ' ' || first_idx || '-' || last_idx || ' ' ||
+		(first_ms - %d) || '-' || (last_ms - %[1]d) || ' records ' || records || ' ticks ' || ticks || ' samples ' || samples ||
+		' texts ' || texts || ' first ' || first_crc, ', ') FROM segments`, int64(epoch))); got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
 }
 
 func TestOptionsRequired(t *testing.T) {

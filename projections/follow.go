@@ -67,7 +67,6 @@ type follower struct {
 	source       Source
 	pending      []request
 	checkpointed time.Time
-	live         bool // the end of the log was reached once
 }
 
 // verify starts looking at all of the database beside the work on it. It returns
@@ -159,7 +158,6 @@ func (f *follower) caughtUp() error {
 		return err
 	}
 	f.answer(nil)
-	f.live = true
 	f.engine.note(func(s *Status) {
 		s.CaughtUp = true
 		s.LastError = nil

@@ -13,7 +13,7 @@ type headTick struct {
 	idx      uint64
 	ms       int64 // effective time, where timed
 	timed    bool
-	decided  bool
+	decided  bool // timed, trusted, or said to be unknown for ever
 	trusted  bool
 	at       event.Stamp
 	session  *session
@@ -88,13 +88,11 @@ func (h *head) decide(d *event.Decision) {
 	defer h.mu.Unlock()
 	for i := range h.ticks {
 		t := &h.ticks[i]
-		if t.decided || t.trusted || t.session.boot != d.BootID || !covers(d, t.idx) {
+		if t.decided || t.session.boot != d.BootID || !covers(d, t.idx) {
 			continue
 		}
 		t.decided = true
-		if !t.timed {
-			t.ms, t.timed = decidedTime(d, t.at)
-		}
+		t.ms, t.timed = decidedTime(d, t.at)
 	}
 }
 

@@ -100,15 +100,13 @@ func (r *records) decide(ctx context.Context, conn *sql.Conn, d *event.Decision)
 		to = 1<<63 - 1
 	}
 	return r.change(ctx, conn, func(row []any) bool {
-		if row[colTrusted] != any(int64(0)) || !of[intOf(row[colSession])] {
+		if !of[intOf(row[colSession])] {
 			return false
 		}
 		row[colDecided] = int64(1)
-		if row[colTime] == nil {
-			at := event.Stamp{WallMS: intOf(row[colWall]), BootMS: intOf(row[colBoot])}
-			if ms, ok := decidedTime(d, at); ok {
-				row[colTime] = ms
-			}
+		at := event.Stamp{WallMS: intOf(row[colWall]), BootMS: intOf(row[colBoot])}
+		if ms, ok := decidedTime(d, at); ok {
+			row[colTime] = ms
 		}
 		return true
 	}, "decided = 0 AND idx > ? AND idx <= ?", d.Range.From-1, to)

@@ -13,28 +13,28 @@ import (
 // What retention leaves is the same however the log was cut into transactions,
 // and when it is read in one go.
 func TestRetentionIsAFunctionOfTheLog(t *testing.T) {
-	for seed := range uint64(3) {
+	for seed := range uint64(2) {
 		for _, bound := range []struct {
 			retention time.Duration
 			bytes     int64
-		}{{time.Hour, -1}, {5 * time.Minute, -1}, {-1, 20_000}, {-1, 1}, {400 * time.Hour, 30_000}} {
+		}{{time.Hour, -1}, {5 * time.Minute, -1}, {-1, 20_000}, {-1, 1}} {
 			t.Run(fmt.Sprintf("seed %d %s %d", seed, bound.retention, bound.bytes), func(t *testing.T) {
 				story := newStory(t, 200+seed)
 				o := options(t, story.l)
 				o.Retention, o.MaxBytes, o.MaxSamples = bound.retention, bound.bytes, 60
 				var live string
 				bubble(t, o, func(t *testing.T, e *Engine) {
-					for range 30 {
-						story.live(15)
+					for range 20 {
+						story.live(12)
 						flush(t, e)
 					}
 					settled(t, e)
 					live = engineDump(t, e)
 				})
-				if strings.Count(live, "\nrecords ") > 350 {
+				if strings.Count(live, "\nrecords ") > 130 {
 					t.Fatal("nothing was removed")
 				}
-				for _, samples := range []int{1, 500, 100_000} {
+				for _, samples := range []int{1, 100_000} {
 					again := options(t, story.l)
 					again.Retention, again.MaxBytes, again.MaxSamples = bound.retention, bound.bytes, samples
 					same(t, fmt.Sprintf("transactions of %d", samples), build(t, again), live)
@@ -127,7 +127,7 @@ func TestRetentionBySize(t *testing.T) {
 	o := options(t, l)
 	o.MaxBytes, o.MaxSamples = 1<<20, 5000
 	for range 20 {
-		appendTicks(t, l, 100, 50)
+		appendTicks(t, l, 120, 50)
 		build(t, o)
 	}
 	info, err := os.Stat(o.Path)

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"taffrail/internal/victoria"
+	"taffrail/tools/agent"
+	"taffrail/tools/reconcile"
 )
 
 const (
@@ -54,8 +56,8 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 	}()
 
 	fmt.Fprintln(out, "building; this takes a minute or two where nothing is cached")
-	program := filepath.Join(dir, "taffrail")
-	if err := buildDaemon(ctx, program); err != nil {
+	program, err := agent.Build(ctx, dir, "taffrail", "")
+	if err != nil {
 		return err
 	}
 	receiver, err := victoria.Start(ctx, victoria.Options{Dir: dir})
@@ -69,8 +71,8 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	defer d.kill() // does nothing after an orderly stop
-	fmt.Fprintf(out, "VictoriaMetrics  %s/vmui\ntaffrail         %s/health\n", receiver.URL, d.url)
+	defer d.Kill() // does nothing after an orderly stop
+	fmt.Fprintf(out, "VictoriaMetrics  %s/vmui\ntaffrail         %s/health\n", receiver.URL, d.URL)
 
 	if err := watch(ctx, opts.length, d, receiver, out); err != nil {
 		return err
@@ -78,10 +80,10 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 	// From here on an interrupt that ended the watching must not end the rest.
 	endCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endBound)
 	defer cancel()
-	if err := d.stop(); err != nil {
+	if err := d.StopInOrder(); err != nil {
 		return err
 	}
-	return settle(endCtx, d.stateDir, receiver, out)
+	return settle(endCtx, stateDir(dir), receiver, out)
 }
 
 // directory returns where the demo's files go, and whether to remove them.
@@ -98,7 +100,7 @@ func directory(opts options) (dir string, remove bool, err error) {
 
 // watch prints a line every few seconds until the time is over. It returns an
 // error if the daemon ends.
-func watch(ctx context.Context, length time.Duration, d *daemon, receiver *victoria.Server, out io.Writer) error {
+func watch(ctx context.Context, length time.Duration, d *agent.Daemon, receiver *victoria.Server, out io.Writer) error {
 	if length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, length)
@@ -110,8 +112,8 @@ func watch(ctx context.Context, length time.Duration, d *daemon, receiver *victo
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-d.process.Done():
-			return d.ended()
+		case <-d.Done():
+			return d.Ended()
 		case <-tick.C:
 		}
 		line, err := progress(ctx, d, receiver)
@@ -126,8 +128,8 @@ func watch(ctx context.Context, length time.Duration, d *daemon, receiver *victo
 }
 
 // progress asks the daemon and the receiver for their counts.
-func progress(ctx context.Context, d *daemon, receiver *victoria.Server) (string, error) {
-	counts, err := d.counts(ctx)
+func progress(ctx context.Context, d *agent.Daemon, receiver *victoria.Server) (string, error) {
+	counts, err := d.Counts(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -142,8 +144,8 @@ func progress(ctx context.Context, d *daemon, receiver *victoria.Server) (string
 }
 
 // settle compares the log with the receiver and prints the outcome.
-func settle(ctx context.Context, stateDir string, receiver *victoria.Server, out io.Writer) error {
-	log, err := readLog(stateDir)
+func settle(ctx context.Context, state string, receiver *victoria.Server, out io.Writer) error {
+	log, err := reconcile.ReadLog(state)
 	if err != nil {
 		return err
 	}
@@ -154,13 +156,13 @@ func settle(ctx context.Context, stateDir string, receiver *victoria.Server, out
 	if err != nil {
 		return err
 	}
-	o := judge(log, exported)
-	fmt.Fprintln(out, o.summary())
-	if o.ok() {
+	o := reconcile.Judge(log, exported)
+	fmt.Fprintln(out, o.Summary())
+	if o.OK() {
 		return nil
 	}
-	for _, d := range o.differences[:min(shownDifferences, len(o.differences))] {
+	for _, d := range o.Differences[:min(shownDifferences, len(o.Differences))] {
 		fmt.Fprintln(out, " ", d)
 	}
-	return fmt.Errorf("%w: %d differences", errDiffer, len(o.differences))
+	return fmt.Errorf("%w: %d differences", errDiffer, len(o.Differences))
 }

@@ -108,7 +108,7 @@ func TestJudgeDoesNotAcceptNothing(t *testing.T) {
 }
 
 func TestSummaryShowsWhatIsUnequal(t *testing.T) {
-	o := outcome{appended: 5, Acknowledged: 4, found: 3, series: 1}
+	o := Outcome{Appended: 5, Acknowledged: 4, Found: 3, Series: 1}
 	if got := o.Summary(); strings.Count(got, "≠") != 2 {
 		t.Errorf("summary %q", got)
 	}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"taffrail/tools/reconcile"
+)
+
+// owner is whose samples they are. It goes into the daemon's configuration, and
+// into the names under which the receiver is asked for them.
+func owner() reconcile.Owner {
+	return reconcile.Owner{DeviceID: "crash", Tags: map[string]string{"site": "quay"}}
+}
+
+// configuration returns the daemon's configuration: everything is small or short,
+// so that a second has many segments, batches, attempts and ticks. What decides
+// the times of ticks under a clock that nobody trusts is for others to test.
+func configuration(remote string, l life) string {
+	o := owner()
+	return fmt.Sprintf(`device: {id: %s, tags: {site: %s}}
+log: {segment_size: 64KiB}
+remote:
+  url: %s
+  upload_interval: 200ms
+  timeout: 2s
+  batch_size: %d
+  chunk_size: %d
+  clock_hold: 0s
+  retry: {max_attempts: 2, initial_backoff: 50ms, max_backoff: 200ms}
+logging: {format: json}
+`, o.DeviceID, o.Tags["site"], remote, l.batchSize, l.chunkSize)
+}
+
+// everything is the selector of all series: nothing else sends to this receiver,
+// so what the log does not hold has no place in it.
+const everything = `{__name__!=""}`
+
+// checkBound is the longest time for all checks.
+const checkBound = 2 * time.Minute
+
+// check looks at what the trial has left behind.
+func (t *trial) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkBound)
+	defer cancel()
+	if err := t.checkFiles(ctx); err != nil {
+		return err
+	}
+	if err := t.checkContents(); err != nil {
+		return err
+	}
+	return t.checkReceiver(ctx)
+}
+
+// checkFiles runs logtool's own check.
+func (t *trial) checkFiles(ctx context.Context) error {
+	out, err := exec.CommandContext(ctx, t.logtool, "verify", t.stateDir()).CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		t.report.problem(verified, fmt.Sprintf("logtool verify: %v\n%s", err, bytes.TrimSpace(out)))
+	} else if err != nil {
+		return err
+	}
+	segments, err := filepath.Glob(filepath.Join(t.stateDir(), "log", "[0-9]*"))
+	if err != nil {
+		return err
+	}
+	torn, err := os.ReadDir(filepath.Join(t.stateDir(), "torn"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	t.report.segments, t.report.torn = len(segments), len(torn)
+	return nil
+}
+
+// checkContents compares the log with what was witnessed and what was sent.
+func (t *trial) checkContents() error {
+	log, err := readContents(t.stateDir())
+	if err != nil {
+		return err
+	}
+	seen, err := t.witness.sightings()
+	if err != nil {
+		return err
+	}
+	chunks, lost, err := t.recorder.records()
+	if err != nil {
+		t.report.problem(planned, err.Error())
+	}
+	r := &t.report
+	r.problem(witnessed, compareSightings(seen, log.ticks)...)
+	r.problem(planned, compareChunks(chunks, log.plans)...)
+	r.ticks, r.seen = len(log.ticks), len(seen)
+	r.chunks, r.repeated, r.lost = len(chunks), repeats(chunks), lost
+	return nil
+}
+
+// checkReceiver compares the receiver with the log as logtool exports it.
+func (t *trial) checkReceiver(ctx context.Context) error {
+	log, err := reconcile.ReadLog(t.stateDir())
+	if err != nil {
+		return err
+	}
+	if err := t.exportLog(ctx, &log); err != nil {
+		return err
+	}
+	if err := t.receiver.Flush(ctx); err != nil {
+		return err
+	}
+	raw, err := t.receiver.Export(ctx, everything)
+	if err != nil {
+		return err
+	}
+	merged, err := t.receiver.ExportDeduplicated(ctx, everything)
+	if err != nil {
+		return err
+	}
+	r := &t.report
+	r.outcome, r.raw = reconcile.Judge(log, merged), reconcile.Repeated(raw)
+	r.problem(atReceiver, r.outcome.Differences...)
+	if r.outcome.Found == 0 {
+		r.problem(atReceiver, "it holds nothing")
+	}
+	return nil
+}
+
+// exportLog puts what logtool exports as CSV in the place of what a reader of
+// this program has found.
+func (t *trial) exportLog(ctx context.Context, log *reconcile.Log) error {
+	var csv, messages bytes.Buffer
+	export := exec.CommandContext(ctx, t.logtool, "export", "--format", "csv", t.stateDir())
+	export.Stdout, export.Stderr = &csv, &messages
+	if err := export.Run(); err != nil {
+		t.report.problem(verified, fmt.Sprintf("logtool export: %v\n%s", err, bytes.TrimSpace(messages.Bytes())))
+	}
+	points, problems, err := reconcile.ReadCSV(&csv, owner())
+	if err != nil {
+		return err
+	}
+	log.Points = points
+	log.Problems = append(log.Problems, problems...)
+	return nil
+}
