@@ -60,6 +60,8 @@ func decodeBody(kind event.Kind, body []byte) (event.Event, error) {
 		ev = &event.Plan{}
 	case event.KindAck:
 		ev = &event.Ack{}
+	case event.KindSettle:
+		ev = &event.Settle{}
 	default:
 		return &event.Unknown{Of: kind, Body: bytes.Clone(body)}, nil
 	}
@@ -70,7 +72,7 @@ func decodeBody(kind event.Kind, body []byte) (event.Event, error) {
 		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	// The ledger relies on it.
-	if h, ok := ev.(*event.SegmentHeader); ok && h.Ledger.Open != nil && len(h.Ledger.Open.Acked) != len(h.Ledger.Open.Plan.Chunks) {
+	if h, ok := ev.(*event.SegmentHeader); ok && h.Ledger.Open != nil && len(h.Ledger.Open.Chunks) != len(h.Ledger.Open.Plan.Chunks) {
 		return nil, errMalformed
 	}
 	return ev, nil

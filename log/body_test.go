@@ -86,7 +86,7 @@ func TestEveryBodyIsPlainMsgpack(t *testing.T) {
 	keys := map[event.Kind][]string{
 		event.KindSegment: {"wall_ms", "boot_ms", "format", "device", "tags", "session", "boot_id", "version", "previous", "previous_sha256", "ledger"},
 		event.KindSession: {"wall_ms", "boot_ms", "phase", "session", "boot_id", "device", "tags", "version"},
-		event.KindPlan:    {"wall_ms", "boot_ms", "batch", "range", "renderer", "device", "tags", "line_samples", "chunks"},
+		event.KindPlan:    {"wall_ms", "boot_ms", "batch", "range", "first_ms", "last_ms", "renderer", "device", "tags", "line_samples", "chunks"},
 		event.KindAck:     {"wall_ms", "boot_ms", "batch", "chunks", "samples"},
 		200:               {"x"},
 	}

@@ -87,8 +87,8 @@ func TestTheDocumentHasEveryKindAndKey(t *testing.T) {
 	}
 	plan := testPlan("b", event.Range{From: 1, To: 2}, 1)
 	plan.FirstLine, plan.More = 1, true
-	header := &event.SegmentHeader{Ledger: event.Ledger{Open: &event.OpenPlan{Plan: *plan, Acked: []bool{true}}, NextLine: 3}}
-	for _, ev := range []event.Event{header, &event.Session{Reason: "stopped"}, plan, &event.Ack{}} {
+	header := &event.SegmentHeader{Ledger: event.Ledger{Open: &event.OpenPlan{Plan: *plan, Chunks: make([]event.ChunkState, 1)}}}
+	for _, ev := range []event.Event{header, &event.Session{Reason: "stopped"}, plan, &event.Ack{}, &event.Settle{}} {
 		body, err := encodeBody(ev)
 		if err != nil {
 			t.Fatal(err)

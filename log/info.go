@@ -50,6 +50,10 @@ type ShippedInfo struct {
 	CursorMS     int64  `json:"cursor_ms"`
 	Acknowledged uint64 `json:"acknowledged_samples"`
 	Pending      uint64 `json:"pending_samples"`
+	Settled      uint64 `json:"settled"` // index up to which nothing is needed any more
+	Unsettled    uint64 `json:"unsettled_samples"`
+	Rejected     uint64 `json:"rejected_samples"`
+	Dropped      uint64 `json:"dropped_samples"`
 	OpenBatch    string `json:"open_batch"`
 }
 
@@ -94,6 +98,10 @@ func Inspect(path string) (Info, error) {
 		CursorMS:     cursorMS,
 		Acknowledged: in.ledger.Sent,
 		Pending:      in.ledger.Pending(),
+		Settled:      in.ledger.SettledCursor(),
+		Unsettled:    in.ledger.UnsettledSamples(),
+		Rejected:     in.ledger.Rejected,
+		Dropped:      in.ledger.Dropped,
 	}
 	if in.ledger.Open != nil {
 		in.Shipped.OpenBatch = in.ledger.Open.Plan.Batch

@@ -1,11 +1,12 @@
 package eventlog
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"taffrail/internal/event"
@@ -44,11 +45,16 @@ func shipments(small int) []event.Event {
 	return events
 }
 
+// sameLedger compares ledgers: an empty list is as good as none.
 func sameLedger(a, b event.Ledger) bool {
-	if len(a.Acknowledged) == 0 && len(b.Acknowledged) == 0 {
-		a.Acknowledged, b.Acknowledged = nil, nil
+	text := func(l event.Ledger) string {
+		body, err := json.Marshal(l)
+		if err != nil {
+			panic(err)
+		}
+		return strings.ReplaceAll(string(body), "null", "[]")
 	}
-	return reflect.DeepEqual(a, b)
+	return text(a) == text(b)
 }
 
 func TestTheLedgerIsTheSameAfterAReopeningAnywhere(t *testing.T) {
@@ -63,7 +69,9 @@ func TestTheLedgerIsTheSameAfterAReopeningAnywhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := l.Ledger()
-			lines += want.NextLine
+			if want.Part != nil {
+				lines += want.Part.Line
+			}
 			if want.Open != nil {
 				openPlans++
 			}
@@ -142,7 +150,7 @@ func TestDamagedHeadersFallBackToAnEarlierOne(t *testing.T) {
 
 // A header whose two lists differ in length would lead the ledger astray.
 func TestAHeaderWithAnImpossibleLedgerIsRefused(t *testing.T) {
-	h := &event.SegmentHeader{Ledger: event.Ledger{Open: &event.OpenPlan{Plan: *testPlan("b", event.Range{From: 1, To: 2}, 1), Acked: []bool{false, false}}}}
+	h := &event.SegmentHeader{Ledger: event.Ledger{Open: &event.OpenPlan{Plan: *testPlan("b", event.Range{From: 1, To: 2}, 1), Chunks: make([]event.ChunkState, 2)}}}
 	body, err := encodeBody(h)
 	if err != nil {
 		t.Fatal(err)

@@ -17,8 +17,8 @@ type Retention struct {
 	// MaxBytes is how much all segments may take. 0: any size.
 	MaxBytes int64
 	// Ship says that there is a receiver: a segment is removed only when all of
-	// it was acknowledged, unless MaxBytes forces it, and then a drop event is
-	// written before.
+	// it is settled, unless MaxBytes forces it, and then a drop event is written
+	// before.
 	Ship bool
 }
 
@@ -78,7 +78,7 @@ func (l *Log) retireLocked(s, next segmentFile, total int64) (freed int64, err e
 		return 0, err
 	}
 	last := next.first - 1
-	if bounds.Ship && l.ledger.Cursor() < last {
+	if bounds.Ship && l.ledger.SettledCursor() < last {
 		if !tooMuch {
 			return 0, nil
 		}
@@ -111,17 +111,24 @@ func (l *Log) oldLocked(next segmentFile) (bool, error) {
 	return then > 0 && time.Duration(now-then)*time.Millisecond > maxAge, nil
 }
 
-// dropLocked records that the samples up to last that were not sent are given
-// up.
+// dropLocked records that what is not settled up to last is given up.
 func (l *Log) dropLocked(last uint64) error {
 	drop := &event.Drop{
 		Stamp:  l.opts.Now(),
-		Range:  event.Range{From: l.ledger.Cursor() + 1, To: last},
+		Range:  event.Range{From: l.ledger.SettledCursor() + 1, To: last},
 		Reason: reasonMaxBytes,
 	}
 	reader := &Reader{dir: l.dir, limit: l.LastIndex, from: drop.Range.From, decide: l.ledger.Times.Find}
 	defer reader.Close()
-	err := eachTick(reader, last, func(_ uint64, tick *event.Tick) { drop.Samples += tick.SendableCount() })
+	done := l.ledger.Acknowledged.Clone()
+	for _, r := range l.ledger.GivenUp {
+		done.Add(r)
+	}
+	err := eachTick(reader, last, func(index uint64, tick *event.Tick) {
+		if !done.Contains(index) {
+			drop.Samples += tick.SendableCount()
+		}
+	})
 	if err != nil {
 		return err
 	}

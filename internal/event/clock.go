@@ -46,29 +46,3 @@ type Decision struct {
 	Samples int   `msgpack:"samples"`
 	LastMS  int64 `msgpack:"last_ms"`
 }
-
-// ReasonTimeUnknown is the reason of a Reject of ticks that have no time.
-const ReasonTimeUnknown = "time_unknown"
-
-// Reject says that samples will never be sent, and why. They stay in the log.
-type Reject struct {
-	Stamp
-	Range   Range  `msgpack:"range"`
-	Samples int    `msgpack:"samples"`
-	Reason  string `msgpack:"reason"`
-}
-
-// Kind returns KindReject.
-func (r *Reject) Kind() Kind { return KindReject }
-
-// Drop says that records were deleted before all of their samples were sent,
-// because the log had reached its bound.
-type Drop struct {
-	Stamp
-	Range   Range  `msgpack:"range"`
-	Samples int    `msgpack:"samples"`
-	Reason  string `msgpack:"reason"`
-}
-
-// Kind returns KindDrop.
-func (d *Drop) Kind() Kind { return KindDrop }

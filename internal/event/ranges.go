@@ -55,3 +55,40 @@ func (s RangeSet) Prefix() uint64 {
 	}
 	return 0
 }
+
+// Clone returns a copy that shares nothing with the set.
+func (s RangeSet) Clone() RangeSet { return slices.Clone(s) }
+
+// Len returns how many indexes the set holds.
+func (s RangeSet) Len() uint64 {
+	n := uint64(0)
+	for _, r := range s {
+		n += r.To - r.From + 1
+	}
+	return n
+}
+
+// Missing returns the first range of indexes from from to to that the set does
+// not hold, and false where it holds them all.
+func (s RangeSet) Missing(from, to uint64) (Range, bool) {
+	for _, r := range s {
+		if r.To < from {
+			continue
+		}
+		if r.From > from {
+			to = min(to, r.From-1)
+			break
+		}
+		if r.To >= to {
+			return Range{}, false
+		}
+		from = r.To + 1 // without a wrap-around
+	}
+	return Range{from, to}, from <= to
+}
+
+// Overlaps reports whether the ranges have an index in common.
+func (r Range) Overlaps(other Range) bool { return r.From <= other.To && other.From <= r.To }
+
+// Holds reports whether all of other lies in r.
+func (r Range) Holds(other Range) bool { return r.From <= other.From && other.To <= r.To }

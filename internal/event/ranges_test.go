@@ -41,6 +41,54 @@ func TestRangeSetAgreesWithANaiveSet(t *testing.T) {
 		if set.Prefix() != prefix {
 			t.Fatalf("%v has the prefix %d, want %d", set, set.Prefix(), prefix)
 		}
+		n := uint64(0)
+		for _, in := range naive {
+			if in {
+				n++
+			}
+		}
+		if set.Len() != n {
+			t.Fatalf("%v has %d indexes, want %d", set, set.Len(), n)
+		}
+		checkMissing(t, set, naive[:], uint64(r.IntN(70)), uint64(r.IntN(80)))
+	}
+}
+
+func checkMissing(t *testing.T, set RangeSet, naive []bool, from, to uint64) {
+	t.Helper()
+	var want Range
+	found := false
+	for i := from; i <= to && (!found || !naive[i]); i++ {
+		if !naive[i] {
+			if !found {
+				want.From = i
+			}
+			want.To, found = i, true
+		}
+	}
+	got, ok := set.Missing(from, to)
+	if ok != found || ok && got != want {
+		t.Fatalf("from %d to %d %v lacks %v, %t, want %v, %t", from, to, set, got, ok, want, found)
+	}
+}
+
+func TestRangesOverlapAndHold(t *testing.T) {
+	for a := range uint64(6) {
+		for b := a; b < 6; b++ {
+			for c := range uint64(6) {
+				for d := c; d < 6; d++ {
+					overlap, hold := false, true
+					for i := c; i <= d; i++ {
+						in := a <= i && i <= b
+						overlap, hold = overlap || in, hold && in
+					}
+					r, other := Range{a, b}, Range{c, d}
+					if r.Overlaps(other) != overlap || other.Overlaps(r) != overlap || r.Holds(other) != hold {
+						t.Errorf("%v and %v: overlap %t, hold %t", r, other, r.Overlaps(other), r.Holds(other))
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -66,6 +114,12 @@ func TestRangeSetAtTheEndOfTheIndexes(t *testing.T) {
 	set.Add(Range{1, 3})
 	if want := (RangeSet{{1, 3}, {last - 9, last - 8}, {last - 5, last}}); !slices.Equal(set, want) {
 		t.Fatalf("%v, want %v", set, want)
+	}
+	if r, ok := set.Missing(last-6, last); !ok || r != (Range{last - 6, last - 6}) {
+		t.Fatalf("%v, %t is missing", r, ok)
+	}
+	if r, ok := set.Missing(last-5, last); ok {
+		t.Fatalf("%v is missing", r)
 	}
 	set.Add(Range{2, last})
 	if want := (RangeSet{{1, last}}); !slices.Equal(set, want) {

@@ -163,6 +163,9 @@ func NewSeries(name string, typ Type, decimals uint8, labels ...Label) (*Series,
 // others. Keys sort by name, then labels.
 func (s *Series) Key() string { return s.key }
 
+// KeyText returns a key as name and labels, for messages.
+func KeyText(key string) string { return strings.Replace(key, "\x00", "", 1) }
+
 // String returns the series as name and labels, for messages.
 func (s *Series) String() string { return s.Name + s.Labels.JSON() }
 

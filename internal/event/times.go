@@ -17,6 +17,10 @@ type Times struct {
 	// the latest that was trusted; 0 before the first.
 	NewestMS        int64 `msgpack:"newest_ms"`
 	NewestTrustedMS int64 `msgpack:"newest_trusted_ms"`
+	// DisorderMS is the latest time up to which the order of times is not that
+	// of records, since a clock was set back: a stretch of time behind it holds
+	// records that follow each other, and no others.
+	DisorderMS int64 `msgpack:"disorder_ms,omitempty"`
 	// Held are the ticks without a time, one entry a boot.
 	Held []Held `msgpack:"held"`
 	// Decisions are those on ticks that may still be in the log, in order.
@@ -75,7 +79,7 @@ func (t *Times) tick(index uint64, tick *Tick) (timed int) {
 	if !ok {
 		return 0
 	}
-	t.NewestMS = max(t.NewestMS, ms)
+	t.takes(ms, ms)
 	if tick.Trusted {
 		t.NewestTrustedMS = max(t.NewestTrustedMS, ms)
 	}
@@ -102,11 +106,23 @@ func (t *Times) decide(d *Decision) {
 	}
 	t.Decisions = append(slices.Clone(t.Decisions), *d)
 	t.Held = slices.DeleteFunc(slices.Clone(t.Held), func(h Held) bool {
-		return h.BootID == d.BootID && h.Range.From >= d.Range.From
+		decided := h.BootID == d.BootID && h.Range.From >= d.Range.From
+		if decided && d.Verdict != VerdictUnknown {
+			t.takes(h.FirstMS+d.OffsetMS, h.LastMS+d.OffsetMS)
+		}
+		return decided
 	})
 	if d.Verdict != VerdictUnknown {
 		t.NewestMS = max(t.NewestMS, d.LastMS)
 	}
+}
+
+// takes notes that ticks have times from first to last.
+func (t *Times) takes(first, last int64) {
+	if first <= t.NewestMS {
+		t.DisorderMS = t.NewestMS
+	}
+	t.NewestMS = max(t.NewestMS, last)
 }
 
 // closeOpen ends an open decision with the record at last: the boot is over,
