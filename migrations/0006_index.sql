@@ -13,6 +13,7 @@ CREATE TABLE state (
     first_crc INTEGER NOT NULL,
     cut_idx   INTEGER NOT NULL, -- records up to here were removed as too old
     weight    INTEGER NOT NULL, -- of all records, about the bytes they take
+    uploads   TEXT    NOT NULL, -- JSON: the batches that are open or not settled
     sum       INTEGER NOT NULL
 );
 
@@ -65,9 +66,10 @@ CREATE TABLE records (
     boot_ms  INTEGER NOT NULL,
     trusted  INTEGER NOT NULL,
     decided  INTEGER NOT NULL, -- 0: a decision can still give it a time
-    upload   INTEGER NOT NULL, -- 0 not yet, 1 acknowledged, 2 deleted unsent
+    upload   INTEGER NOT NULL, -- 0 not yet, or in doubt; 1 acknowledged; 2 deleted unsent; 3 rejected as a whole
     samples  INTEGER NOT NULL, -- numbers, rows of the table samples
     sendable INTEGER NOT NULL, -- those that are neither NaN nor infinite
+    rejected INTEGER NOT NULL, -- those that were given up one by one, rows of the table rejected
     texts    INTEGER NOT NULL, -- rows of the table events
     weight   INTEGER NOT NULL,
     content  INTEGER NOT NULL, -- CRC-32C over its rows in samples
@@ -86,6 +88,16 @@ CREATE TABLE samples (
     PRIMARY KEY (idx, series_id)
 ) WITHOUT ROWID;
 
+-- One row a sample that was given up by itself: its line was refused, or the
+-- receiver answered for it and dropped it, again and again. The others of its
+-- record are not concerned.
+CREATE TABLE rejected (
+    idx       INTEGER NOT NULL,
+    series_id INTEGER NOT NULL,
+    sum       INTEGER NOT NULL,
+    PRIMARY KEY (idx, series_id)
+) WITHOUT ROWID;
+
 -- Text samples (kind text), and clock, reject and drop events as JSON.
 CREATE TABLE events (
     idx       INTEGER NOT NULL,
@@ -97,7 +109,9 @@ CREATE TABLE events (
     PRIMARY KEY (idx, series_id)
 ) WITHOUT ROWID;
 
--- One row a chunk of a planned batch.
+-- One row a chunk of a planned batch. A batch that repeats samples of another one
+-- has rows too. What is counted here is what came of sending the chunk; that a
+-- receiver dropped samples later is in the tables rejected and events.
 CREATE TABLE upload_checkpoints (
     plan_idx        INTEGER NOT NULL, -- the plan's record: a batch can be planned again
     chunk_index     INTEGER NOT NULL,
@@ -110,12 +124,15 @@ CREATE TABLE upload_checkpoints (
     samples         INTEGER NOT NULL,
     bytes           INTEGER NOT NULL,
     sha256          BLOB    NOT NULL,
-    state           TEXT    NOT NULL, -- planned, acknowledged or replaced
+    state           TEXT    NOT NULL, -- planned, acknowledged, doubt, rejected, settled or replaced
+    acknowledged    INTEGER NOT NULL, -- samples that the receiver answered for
+    rejected        INTEGER NOT NULL, -- samples of lines that it refused
     planned_ms      INTEGER NOT NULL,
     acknowledged_ms INTEGER,
     sum             INTEGER NOT NULL,
     PRIMARY KEY (plan_idx, chunk_index)
 ) WITHOUT ROWID;
+CREATE INDEX upload_checkpoints_unsettled ON upload_checkpoints (to_idx) WHERE state IN ('acknowledged', 'doubt');
 
 -- One row a file of the log.
 CREATE TABLE segments (
@@ -142,7 +159,8 @@ CREATE VIEW measurements AS
            s.labels AS tags,
            o.id AS session_id,
            o.device_id AS device_id,
-           r.upload = 1 AND typeof(v.value) <> 'blob' AND abs(v.value) <= 1.7976931348623157e308 AS uploaded
+           r.upload = 1 AND typeof(v.value) <> 'blob' AND abs(v.value) <= 1.7976931348623157e308
+               AND (r.rejected = 0 OR NOT EXISTS (SELECT 1 FROM rejected x WHERE x.idx = r.idx AND x.series_id = v.series_id)) AS uploaded
       FROM records r
       JOIN samples v ON v.idx = r.idx
       JOIN series s ON s.id = v.series_id

@@ -19,6 +19,7 @@ func dumped() [][2]string {
 		{"series", "id"},
 		{"records", "idx"},
 		{"samples", "idx, series_id"},
+		{"rejected", "idx, series_id"},
 		{"events", "idx, series_id"},
 		{"upload_checkpoints", "plan_idx, chunk_index"},
 	}

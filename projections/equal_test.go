@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"taffrail/internal/event"
 )
 
 // However the log is cut into transactions, the index is the same, and it
@@ -15,7 +17,7 @@ func TestIndexIsAFunctionOfTheLog(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			l := newStory(t, seed).live(300)
 			want := build(t, options(t, l))
-			for _, table := range []string{"records", "samples", "series", "sessions", "events", "segments", "upload_checkpoints"} {
+			for _, table := range []string{"records", "samples", "series", "sessions", "events", "segments", "upload_checkpoints", "rejected"} {
 				if !strings.Contains(want, "\n"+table+" ") {
 					t.Fatalf("the story leaves %s empty", table)
 				}
@@ -29,6 +31,40 @@ func TestIndexIsAFunctionOfTheLog(t *testing.T) {
 				sameRows(t, e, l)
 				settled(t, e)
 			})
+		})
+	}
+}
+
+// Also where events of uploads are damaged, whatever they said: what the next
+// segment's header says of them is folded alike.
+func TestIndexOfADamagedLog(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			story := newStory(t, 500+seed)
+			l := story.live(400)
+			for i := range l.last() {
+				switch l.records[i].Event.(type) {
+				case *event.Plan, *event.Ack, *event.Settle, *event.Reject, *event.Drop:
+					l.damaged[i+1] = story.r.IntN(3) == 0
+				}
+			}
+			want := build(t, options(t, l))
+			for _, samples := range []int{1, 50} {
+				o := options(t, l)
+				o.MaxSamples = samples
+				same(t, fmt.Sprintf("transactions of %d", samples), want, build(t, o))
+			}
+			// A kill and a restart at every so many records.
+			o := options(t, l)
+			for n := 20; n < int(l.last()); n += 20 {
+				part := l.prefix(n)
+				part.damaged = l.damaged
+				o.Open, o.effective = part.open, part.effective
+				build(t, o)
+			}
+			o.Open, o.effective = l.open, l.effective
+			same(t, "restarts", want, build(t, o))
+			bubble(t, options(t, l), func(t *testing.T, e *Engine) { settled(t, e) })
 		})
 	}
 }

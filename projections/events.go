@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"taffrail/internal/event"
 )
@@ -76,9 +77,9 @@ func eventText(ev event.Event) (string, error) {
 		}
 		v = clock
 	case *event.Reject:
-		v = givenUp{indexes(ev.Range).From, ev.Range.To, ev.Samples, ev.Reason}
+		v = givenUpOf(ev)
 	case *event.Drop:
-		v = givenUp{ev.Range.From, ev.Range.To, ev.Samples, ev.Reason}
+		v = givenUp{From: ev.Range.From, To: ev.Range.To, Samples: ev.Samples, Reason: ev.Reason}
 	}
 	text, err := json.Marshal(v)
 	return string(text), err
@@ -90,7 +91,47 @@ type givenUp struct {
 	To      uint64 `json:"to"`
 	Samples int    `json:"samples"`
 	Reason  string `json:"reason"`
+	// Of a reject of single samples:
+	Line *rejectedLine `json:"line,omitempty"`
+	Gaps []gap         `json:"gaps,omitempty"`
 }
+
+type rejectedLine struct {
+	Batch   string `json:"batch"`
+	Chunk   int    `json:"chunk"`
+	Line    int    `json:"line"`
+	Series  string `json:"series"`
+	FirstMS int64  `json:"first_ms"`
+	LastMS  int64  `json:"last_ms"`
+	Status  int    `json:"status"`
+	Answer  string `json:"answer"`
+}
+
+type gap struct {
+	FromMS int64    `json:"from_ms"`
+	ToMS   int64    `json:"to_ms"`
+	Series []string `json:"series,omitempty"`
+}
+
+func givenUpOf(ev *event.Reject) givenUp {
+	v := givenUp{From: ev.Range.From, To: ev.Range.To, Samples: ev.Samples, Reason: ev.Reason}
+	if ev.Line != nil {
+		line := rejectedLine(*ev.Line)
+		line.Series = shownKey(line.Series)
+		v.Line = &line
+	}
+	for _, g := range ev.Gaps {
+		shown := gap{FromMS: g.FromMS, ToMS: g.ToMS}
+		for _, key := range g.Series {
+			shown.Series = append(shown.Series, shownKey(key))
+		}
+		v.Gaps = append(v.Gaps, shown)
+	}
+	return v
+}
+
+// shownKey returns a series' key as people write it: its name and its labels.
+func shownKey(key string) string { return strings.Replace(key, "\x00", "", 1) }
 
 func (e *events) flush(ctx context.Context, conn *sql.Conn) error {
 	for i := range e.rows {

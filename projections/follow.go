@@ -130,7 +130,7 @@ func (f *follower) due(end bool) bool {
 		return true
 	}
 	for _, r := range f.pending {
-		if r.commit {
+		if r.commit || len(f.w.rejected.losses) > 0 {
 			return true
 		}
 	}

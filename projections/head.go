@@ -35,9 +35,10 @@ type headText struct {
 
 // States of a tick's upload, in records.upload.
 const (
-	uploadNone    = 0
-	uploadAcked   = 1
-	uploadDropped = 2
+	uploadNone     = 0 // also where it is in doubt
+	uploadAcked    = 1
+	uploadDropped  = 2
+	uploadRejected = 3 // as a whole
 )
 
 // mark says what became of the ticks in a range that nothing became of before.

@@ -11,8 +11,10 @@ import (
 )
 
 // Pending returns how many samples wait to be uploaded: finite numbers of ticks
-// that have a time and are neither acknowledged nor deleted. It counts what the
-// index holds; what retention removed from it is the ledger's to count.
+// that have a time and are neither acknowledged, nor deleted, nor given up. What is
+// in doubt, and what belongs to a batch that is not complete, is among them. It
+// counts what the index holds; what retention removed from it is the ledger's to
+// count.
 func (e *Engine) Pending(ctx context.Context) (int64, error) {
 	if err := e.catchUp(ctx); err != nil {
 		return 0, fmt.Errorf("count pending samples: %w", err)
@@ -37,7 +39,7 @@ func (e *Engine) Pending(ctx context.Context) (int64, error) {
 				n += intOf(row[1])
 			}
 			return nil
-		}, "SELECT idx, sendable FROM records WHERE upload = 0 AND ts_ms IS NOT NULL")
+		}, "SELECT idx, sendable - rejected FROM records WHERE upload = 0 AND ts_ms IS NOT NULL")
 	})
 	if err != nil {
 		return 0, fmt.Errorf("count pending samples: %w", err)
@@ -71,7 +73,7 @@ func (e *Engine) unuploaded(ctx context.Context, limit int) ([]Row, error) {
 	}
 	var rows []Row
 	err = db.reading(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		q := &query{match: anySeries, series: map[int64]*event.Series{}}
+		q := newQuery(anySeries)
 		if err := q.learn(ctx, tx); err != nil {
 			return err
 		}
@@ -84,7 +86,7 @@ func (e *Engine) unuploaded(ctx context.Context, limit int) ([]Row, error) {
 		}
 		for _, r := range q.rows {
 			sample := event.Sample{Series: r.Series, Value: r.Value}
-			if sample.Sendable() {
+			if sample.Sendable() && !r.Rejected {
 				rows = append(rows, r)
 			}
 		}
@@ -114,9 +116,10 @@ func pendingTicks(ctx context.Context, tx *sql.Tx, head []headTick, marks []mark
 		}
 	}
 	err = eachRow(ctx, tx, func(row []any) error {
-		take(pageTick{idx: uint64(intOf(row[0])), ms: intOf(row[1]), samples: intOf(row[2])}, intOf(row[3]))
+		rejected := intOf(row[4])
+		take(pageTick{idx: uint64(intOf(row[0])), ms: intOf(row[1]), samples: intOf(row[2]), rejected: rejected}, intOf(row[3])-rejected)
 		return nil
-	}, "SELECT idx, ts_ms, samples, sendable FROM records WHERE upload = 0 AND ts_ms IS NOT NULL ORDER BY idx")
+	}, "SELECT idx, ts_ms, samples, sendable, rejected FROM records WHERE upload = 0 AND ts_ms IS NOT NULL ORDER BY idx")
 	for i := range head {
 		if t := &head[i]; t.idx > committed && t.timed {
 			take(pageTick{idx: t.idx, ms: t.ms, samples: int64(len(t.samples)), upload: t.upload, head: t}, t.sendable)

@@ -21,6 +21,7 @@ type Row struct {
 	Value    float64
 	Text     string // where the series is one of texts
 	Uploaded bool   // a finite number that is acknowledged
+	Rejected bool   // a finite number that was given up: no receiver holds it
 }
 
 // Query calls yield with the samples of the series that match accepts, from
@@ -35,7 +36,8 @@ func (e *Engine) Query(ctx context.Context, match func(*event.Series) bool, sinc
 	if err := e.catchUp(ctx); err != nil {
 		return fmt.Errorf("query index: %w", err)
 	}
-	q := &query{match: match, from: sinceMS, until: untilMS, series: map[int64]*event.Series{}}
+	q := newQuery(match)
+	q.from, q.until = sinceMS, untilMS
 	for q.from < q.until {
 		if err := e.page(ctx, q); err != nil {
 			return fmt.Errorf("query index: %w", err)
@@ -64,8 +66,13 @@ type query struct {
 	match       func(*event.Series) bool
 	from, until int64 // what is left
 	series      map[int64]*event.Series
-	lastSeries  int64 // greatest id in the database that match was asked about
-	rows        []Row // of the step
+	lastSeries  int64             // greatest id in the database that match was asked about
+	rows        []Row             // of the step
+	rejected    map[[2]int64]bool // samples of the step by record and series
+}
+
+func newQuery(match func(*event.Series) bool) *query {
+	return &query{match: match, series: map[int64]*event.Series{}, rejected: map[[2]int64]bool{}}
 }
 
 // pageTick is a tick of a step, in the head or in the database.
@@ -75,7 +82,10 @@ type pageTick struct {
 	samples int64
 	texts   int64
 	upload  int64
-	head    *headTick // nil: in the database
+	// rejected counts the samples that were given up one by one. Those of the
+	// head are written before a query looks.
+	rejected int64
+	head     *headTick // nil: in the database
 }
 
 // page reads the next step of q into q.rows and moves q.from behind it.
@@ -146,7 +156,7 @@ func (q *query) ticks(ctx context.Context, tx *sql.Tx, head []headTick, marks []
 	for i := range head {
 		t := &head[i]
 		if t.idx > committed && t.timed && q.from <= t.ms {
-			page = append(page, pageTick{t.idx, t.ms, int64(len(t.samples)), int64(len(t.texts)), t.upload, t})
+			page = append(page, pageTick{idx: t.idx, ms: t.ms, samples: int64(len(t.samples)), texts: int64(len(t.texts)), upload: t.upload, head: t})
 		}
 	}
 	slices.SortStableFunc(page, func(a, b pageTick) int { return cmp.Compare(a.ms, b.ms) })
@@ -173,10 +183,10 @@ func (q *query) storedTicks(ctx context.Context, tx *sql.Tx, rest string, from, 
 	err = eachRow(ctx, tx, func(row []any) error {
 		page = append(page, pageTick{
 			idx: uint64(intOf(row[0])), ms: intOf(row[1]),
-			samples: intOf(row[2]), texts: intOf(row[3]), upload: intOf(row[4]),
+			samples: intOf(row[2]), texts: intOf(row[3]), upload: intOf(row[4]), rejected: intOf(row[5]),
 		})
 		return nil
-	}, "SELECT idx, ts_ms, samples, texts, upload FROM records WHERE ts_ms >= ? AND ts_ms < ? "+rest, from, until)
+	}, "SELECT idx, ts_ms, samples, texts, upload, rejected FROM records WHERE ts_ms >= ? AND ts_ms < ? "+rest, from, until)
 	return page, err
 }
 
@@ -198,7 +208,7 @@ func (q *query) learn(ctx context.Context, tx *sql.Tx) error {
 // collect adds the samples of a step's ticks that match, in no order.
 func (q *query) collect(ctx context.Context, tx *sql.Tx, page []pageTick) error {
 	at := make(map[int64]*pageTick, len(page))
-	var numbers, texts []string
+	var numbers, texts, partly []string
 	for i := range page {
 		t := &page[i]
 		if t.head != nil {
@@ -212,6 +222,16 @@ func (q *query) collect(ctx context.Context, tx *sql.Tx, page []pageTick) error 
 		if t.texts > 0 {
 			texts = append(texts, strconv.FormatUint(t.idx, 10))
 		}
+		if t.rejected > 0 {
+			partly = append(partly, strconv.FormatUint(t.idx, 10))
+		}
+	}
+	clear(q.rejected)
+	if err := q.stored(ctx, tx, "SELECT idx, series_id FROM rejected WHERE ", partly, func(row []any) error {
+		q.rejected[[2]int64{intOf(row[0]), intOf(row[1])}] = true
+		return nil
+	}); err != nil {
+		return err
 	}
 	if err := q.stored(ctx, tx, "SELECT idx, series_id, value FROM samples WHERE ", numbers, func(row []any) error {
 		v, err := restored(row[2])
@@ -271,8 +291,11 @@ func (q *query) add(t *pageTick, id int64, s *event.Series, value float64, text 
 		return
 	}
 	sample := event.Sample{Series: s, Value: value}
+	sendable := sample.Sendable()
+	rejected := t.upload == uploadRejected || t.rejected > 0 && q.rejected[[2]int64{int64(t.idx), id}]
 	q.rows = append(q.rows, Row{
 		Index: t.idx, TimeMS: t.ms, SeriesID: id, Series: s, Value: value, Text: text,
-		Uploaded: t.upload == uploadAcked && sample.Sendable(),
+		Uploaded: sendable && !rejected && t.upload == uploadAcked,
+		Rejected: sendable && rejected,
 	})
 }

@@ -24,7 +24,7 @@ type records struct {
 	update    *sql.Stmt
 }
 
-func newRecords() records { return records{table: table{name: "records", columns: 14}} }
+func newRecords() records { return records{table: table{name: "records", columns: 15}} }
 
 // Columns of a row of the table records.
 const (
@@ -38,6 +38,7 @@ const (
 	colUpload
 	colSamples
 	colSendable
+	colRejected
 	colTexts
 	colWeight
 	colContent
@@ -59,7 +60,7 @@ func (r *records) insert(ctx context.Context, conn *sql.Conn, ticks []headTick, 
 		w := t.weight()
 		if err := r.table.put(ctx, conn, withSum(int64(t.idx), nullable(t.ms, t.timed), t.session.n,
 			t.at.WallMS, t.at.BootMS, flag(t.trusted), flag(t.decided), t.upload,
-			int64(len(t.samples)), t.sendable, int64(len(t.texts)), w, int64(content(t.samples)))); err != nil {
+			int64(len(t.samples)), t.sendable, int64(0), int64(len(t.texts)), w, int64(content(t.samples)))); err != nil {
 			return 0, err
 		}
 		weight += w
@@ -120,7 +121,7 @@ const changePage = 1024
 // first and of the last row.
 func (r *records) change(ctx context.Context, conn *sql.Conn, fn func(row []any) bool, where string, after, to uint64) error {
 	if r.update == nil {
-		stmt, err := conn.PrepareContext(ctx, "UPDATE records SET ts_ms = ?, decided = ?, upload = ?, sum = ? WHERE idx = ?")
+		stmt, err := conn.PrepareContext(ctx, "UPDATE records SET ts_ms = ?, decided = ?, upload = ?, rejected = ?, sum = ? WHERE idx = ?")
 		if err != nil {
 			return fmt.Errorf("write records: %w", err)
 		}
@@ -141,7 +142,7 @@ func (r *records) change(ctx context.Context, conn *sql.Conn, fn func(row []any)
 			return err
 		}
 		for _, row := range changed {
-			if _, err := r.update.ExecContext(ctx, row[colTime], row[colDecided], row[colUpload], row[colSum], row[colIdx]); err != nil {
+			if _, err := r.update.ExecContext(ctx, row[colTime], row[colDecided], row[colUpload], row[colRejected], row[colSum], row[colIdx]); err != nil {
 				return fmt.Errorf("write records: %w", err)
 			}
 		}

@@ -62,6 +62,40 @@ var damages = []struct {
 	{"a text is gone", "corrupt", func(t *testing.T, path string) {
 		alter(t, path, "DELETE FROM events WHERE kind = 'text' AND idx = (SELECT min(idx) FROM events WHERE kind = 'text')")
 	}},
+	{"a rejected sample is gone", "corrupt", func(t *testing.T, path string) {
+		alter(t, path, "DELETE FROM rejected WHERE idx = (SELECT min(idx) FROM rejected)")
+	}},
+	{"a rejected sample is another", "corrupt", func(t *testing.T, path string) {
+		alter(t, path, "UPDATE rejected SET series_id = 999 WHERE (idx, series_id) IN (SELECT idx, series_id FROM rejected LIMIT 1)")
+	}},
+	{"a rejected sample is of no record", "corrupt", func(t *testing.T, path string) {
+		edit(t, path, func(db *sql.DB) {
+			row := withSum(int64(999_999), int64(1))
+			if _, err := db.ExecContext(t.Context(), "INSERT INTO rejected VALUES (?, ?, ?)", row...); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}},
+	{"the batches at work are no JSON", "corrupt", func(t *testing.T, path string) {
+		edit(t, path, func(db *sql.DB) {
+			conn, err := db.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			s := newState()
+			if err := s.load(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+			s.uploads = "{"
+			if err := s.flush(t.Context(), conn); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.table.stmt.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}},
 	{"a chunk is another", "corrupt", func(t *testing.T, path string) {
 		alter(t, path, "UPDATE upload_checkpoints SET state = 'acknowledged'")
 	}},

@@ -92,7 +92,7 @@ func (w *writer) expired(ctx context.Context) (cut uint64, weight int64, err err
 
 // removeTicks deletes the ticks up to cut.
 func removeTicks(ctx context.Context, conn *sql.Conn, cut uint64) error {
-	for _, name := range []string{"samples", "records", "events"} {
+	for _, name := range []string{"samples", "records", "rejected", "events"} {
 		if _, err := conn.ExecContext(ctx, "DELETE FROM "+name+" WHERE idx <= ?", int64(cut)); err != nil {
 			return err
 		}

@@ -21,17 +21,18 @@ type state struct {
 	first    Position // the first record that was seen
 	cut      uint64   // ticks up to here were removed
 	weight   int64    // of all rows of records
+	uploads  string   // what uploads.encode returned
 	table    table
 }
 
-func newState() state { return state{table: table{name: "state", columns: 9}} }
+func newState() state { return state{table: table{name: "state", columns: 10}} }
 
 func (s *state) load(ctx context.Context, conn *sql.Conn) error {
 	return loadRows(ctx, conn, "state", "", func(row []any) error {
 		s.position = Position{Index: uint64(intOf(row[1])), CRC: uint32(intOf(row[2]))}
 		s.device = textOf(row[3])
 		s.first = Position{Index: uint64(intOf(row[4])), CRC: uint32(intOf(row[5]))}
-		s.cut, s.weight = uint64(intOf(row[6])), intOf(row[7])
+		s.cut, s.weight, s.uploads = uint64(intOf(row[6])), intOf(row[7]), textOf(row[8])
 		return nil
 	})
 }
@@ -56,5 +57,5 @@ func (s *state) apply(rec *event.Record) {
 func (s *state) flush(ctx context.Context, conn *sql.Conn) error {
 	return s.table.put(ctx, conn, withSum(int64(1),
 		int64(s.position.Index), int64(s.position.CRC), s.device,
-		int64(s.first.Index), int64(s.first.CRC), int64(s.cut), s.weight))
+		int64(s.first.Index), int64(s.first.CRC), int64(s.cut), s.weight, s.uploads))
 }

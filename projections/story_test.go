@@ -1,19 +1,16 @@
 package projections
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"taffrail/internal/event"
 )
 
 // story writes the life of a device into a log: boots with and without trust,
-// sessions that end in each way, uploads that are taken, in part and not, and
-// values of every kind.
+// sessions that end in each way, uploads of every kind, and values of every kind.
 type story struct {
 	l       *memoryLog
 	r       *rand.Rand
@@ -26,11 +23,11 @@ type story struct {
 	fileNo  int
 	file    string
 	trusted bool
-	ledger  event.Ledger
 	series  []*event.Series
 	held    uint64 // first tick that has no time, 0: none
-	cursor  uint64
-	plan    *event.Plan
+	waiting int    // sendable samples of those
+	ledger  event.Ledger
+	courier *courier
 }
 
 func newStory(t testing.TB, seed uint64) *story {
@@ -39,11 +36,17 @@ func newStory(t testing.TB, seed uint64) *story {
 		typ := []event.Type{event.Gauge, event.Counter, event.Text}[i%3]
 		s.series = append(s.series, mustSeries(t, fmt.Sprintf("thing.%d_bytes", i), typ, "a", fmt.Sprint(i), "ü", `"x"`))
 	}
+	s.courier = newCourier(s)
 	s.reboot()
 	return s
 }
 
-func (s *story) add(ev event.Event) uint64 { return s.l.append(s.file, ev) }
+// add appends an event, and the ledger learns of it.
+func (s *story) add(ev event.Event) uint64 {
+	index := s.l.append(s.file, ev)
+	s.ledger.Apply(index, ev)
+	return index
+}
 
 func (s *story) stamp() event.Stamp { return event.Stamp{WallMS: s.wall, BootMS: s.boot} }
 
@@ -76,7 +79,7 @@ func (s *story) rotate() {
 	s.fileNo++
 	s.file = fmt.Sprintf("%020d", s.l.last()+1)
 	s.add(&event.SegmentHeader{Stamp: s.stamp(), Format: 1, DeviceID: "buoy-7", Tags: s.ctx.Tags.Map(),
-		Session: s.ctx.SessionID, BootID: s.ctx.BootID, Version: "1", Ledger: event.Ledger{Acknowledged: slices.Clone(s.ledger.Acknowledged)}})
+		Session: s.ctx.SessionID, BootID: s.ctx.BootID, Version: "1", Ledger: s.ledger.Clone()})
 }
 
 func (s *story) value() float64 {
@@ -122,14 +125,23 @@ func (s *story) tick() {
 		tick.Samples = append(tick.Samples, sample)
 	}
 	idx := s.add(tick)
-	if !s.trusted && s.held == 0 {
+	if s.trusted {
+		return
+	}
+	if s.held == 0 {
 		s.held = idx
+	}
+	for i := range tick.Samples {
+		if tick.Samples[i].Sendable() {
+			s.waiting++
+		}
 	}
 }
 
 func (s *story) decide(r event.Range, verdict string, offset int64) {
 	s.add(&event.Clock{Stamp: s.stamp(), BootID: s.ctx.BootID, Trusted: s.trusted, Source: "kernel",
-		Decision: &event.Decision{BootID: s.ctx.BootID, Range: r, Verdict: verdict, OffsetMS: offset}})
+		Decision: &event.Decision{BootID: s.ctx.BootID, Range: r, Verdict: verdict, OffsetMS: offset, Samples: s.waiting}})
+	s.waiting = 0
 }
 
 // sync makes the clock trusted.
@@ -145,43 +157,14 @@ func (s *story) sync() {
 	s.held = 0
 }
 
-// upload plans a batch, or acknowledges chunks of the one that is open.
-func (s *story) upload() {
-	if s.plan == nil || s.r.IntN(6) == 0 {
-		if s.cursor >= s.l.last() || s.held > 0 {
-			return
-		}
-		p := &event.Plan{Stamp: s.stamp(), Batch: fmt.Sprintf("batch-%d", s.l.last()), DeviceID: "buoy-7",
-			Range: event.Range{From: s.cursor + 1, To: s.l.last()}}
-		for range 1 + s.r.IntN(3) {
-			p.Chunks = append(p.Chunks, event.Chunk{Lines: 5, Samples: 9, Bytes: 100, SHA256: bytes.Repeat([]byte{byte(s.r.IntN(256))}, 32)})
-		}
-		s.plan = p
-		s.add(p)
-		return
-	}
-	ack := &event.Ack{Stamp: s.stamp(), Batch: s.plan.Batch}
-	for i := range s.plan.Chunks {
-		if s.r.IntN(3) > 0 {
-			ack.Chunks = append(ack.Chunks, i)
-		}
-	}
-	if len(ack.Chunks) == len(s.plan.Chunks) {
-		s.cursor = s.plan.Range.To
-		s.ledger.Acknowledged.Add(s.plan.Range)
-		s.plan = nil
-	}
-	s.add(ack)
-}
-
 // live lets n things happen.
 func (s *story) live(n int) *memoryLog {
 	for range n {
 		switch x := s.r.IntN(100); {
-		case x < 70:
+		case x < 55:
 			s.tick()
 		case x < 82:
-			s.upload()
+			s.courier.work()
 		case x < 85:
 			s.sync()
 		case x < 88:
@@ -196,8 +179,10 @@ func (s *story) live(n int) *memoryLog {
 		case x < 95:
 			s.add(&event.Reject{Stamp: s.stamp(), Range: event.Range{From: 1, To: 2}, Samples: 3, Reason: event.ReasonTimeUnknown})
 		case x < 96:
-			s.add(&event.Drop{Stamp: s.stamp(), Range: event.Range{From: 1, To: s.l.last() / 3}, Samples: 3, Reason: "full"})
+			s.courier.drop()
 		case x < 97:
+			s.courier.mislead()
+		case x < 98:
 			s.add(&event.Unknown{Stamp: s.stamp(), Of: 77, Body: []byte{1}})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"taffrail/internal/event"
 )
@@ -204,7 +205,7 @@ func TestCheckpointsPersist(t *testing.T) {
 				lines = append(lines, fmt.Sprint(row...))
 				return nil
 			}, `SELECT batch_id || '/' || chunk_index || ' ' || from_idx || '-' || to_idx || ' ' || first_line || ' ' || lines || ' ' ||
-				samples || ' ' || bytes || ' ' || hex(sha256) || ' ' || state || ' ' || planned_ms || ' ' || ifnull(acknowledged_ms, 'never')
+				samples || ' ' || bytes || ' ' || hex(sha256) || ' ' || state || ' ' || acknowledged || ' ' || rejected || ' ' || planned_ms || ' ' || ifnull(acknowledged_ms, 'never')
 				FROM upload_checkpoints ORDER BY plan_idx, chunk_index`); err != nil {
 				t.Fatal(err)
 			}
@@ -213,10 +214,10 @@ func TestCheckpointsPersist(t *testing.T) {
 	}
 	at, later := f.wall+1, f.wall+2
 	want := []string{
-		fmt.Sprintf("b0/0 1-3 0 1 2 100 00FE replaced %d never", at),
-		fmt.Sprintf("b1/0 1-4 0 1 2 100 00FE planned %d never", at),
-		fmt.Sprintf("b1/1 1-4 1 2 3 101 01FE acknowledged %d %d", at, later),
-		fmt.Sprintf("b1/2 1-4 3 3 4 102 02FE planned %d never", at),
+		fmt.Sprintf("b0/0 1-3 0 1 2 100 00FE replaced 0 0 %d never", at),
+		fmt.Sprintf("b1/0 1-4 0 1 2 100 00FE planned 0 0 %d never", at),
+		fmt.Sprintf("b1/1 1-4 1 2 3 101 01FE acknowledged 3 0 %d %d", at, later),
+		fmt.Sprintf("b1/2 1-4 3 3 4 102 02FE planned 0 0 %d never", at),
 	}
 	if got := chunks(); !slices.Equal(got, want) {
 		t.Fatalf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -270,6 +271,32 @@ func TestAcknowledgedOtherwise(t *testing.T) {
 			if r.Uploaded != (r.Index < fifth && (r.Series.Name == "cpu.usage_percent" || r.Series.Name == "disk.read_bytes_total")) {
 				t.Fatalf("uploaded: %+v", r)
 			}
+		}
+	})
+}
+
+// A reject of single samples waits for its transaction as everything does, unless
+// someone asks: on a card, each costs more than what it says.
+func TestRejectIsWrittenWhenAsked(t *testing.T) {
+	f := newUploadFixture(t)
+	o := options(t, f.l)
+	bubble(t, o, func(t *testing.T, e *Engine) {
+		flush(t, e)
+		before := e.Status().Position
+		f.plan("b", 1, 4, 2)
+		f.add(line("b", 1, 0, 1, cpuKey, f.wall, f.wall))
+		time.Sleep(time.Minute)
+		if s := e.Status(); s.Position != before || s.Head.Index != f.l.last() {
+			t.Fatalf("written without a reason: %+v", s)
+		}
+		if got, want := unuploaded(t, e, 100), "3:cpu.usage_percent 3:disk.read_bytes_total 4:disk.read_bytes_total"; got != want {
+			t.Fatalf("got  %s\nwant %s", got, want)
+		}
+		if got, want := unuploaded(t, e, 3), "3:cpu.usage_percent 3:disk.read_bytes_total 4:disk.read_bytes_total"; got != want {
+			t.Fatalf("with a limit of 3: %s", got)
+		}
+		if n := pending(t, e); n != 3 {
+			t.Fatalf("%d pending", n)
 		}
 	})
 }

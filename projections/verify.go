@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"hash/crc32"
+	"strings"
 	"time"
 )
 
@@ -32,7 +33,7 @@ func verify(ctx context.Context, db *database, rest time.Duration) error {
 		return err
 	}
 	err = db.reading(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		for _, name := range []string{"state", "sessions", "series", "events", "upload_checkpoints", "segments"} {
+		for _, name := range []string{"state", "sessions", "series", "rejected", "events", "upload_checkpoints", "segments"} {
 			if err := loadRows(ctx, tx, name, "", func([]any) error { return nil }); err != nil {
 				return err
 			}
@@ -54,7 +55,7 @@ func verify(ctx context.Context, db *database, rest time.Duration) error {
 
 // tickCheck is what a row of records says of the tick's samples.
 type tickCheck struct {
-	idx, samples, texts, content int64
+	idx, samples, rejected, texts, content int64
 }
 
 // verifyTicks checks the ticks behind an index and their samples. It returns
@@ -62,7 +63,7 @@ type tickCheck struct {
 func verifyTicks(ctx context.Context, tx *sql.Tx, after int64) (to int64, last bool, err error) {
 	var page []tickCheck
 	err = loadRows(ctx, tx, "records", "WHERE idx > ? ORDER BY idx LIMIT ?", func(row []any) error {
-		page = append(page, tickCheck{intOf(row[colIdx]), intOf(row[colSamples]), intOf(row[colTexts]), intOf(row[colContent])})
+		page = append(page, tickCheck{intOf(row[colIdx]), intOf(row[colSamples]), intOf(row[colRejected]), intOf(row[colTexts]), intOf(row[colContent])})
 		return nil
 	}, after, verifyPage)
 	if err != nil {
@@ -76,7 +77,10 @@ func verifyTicks(ctx context.Context, tx *sql.Tx, after int64) (to int64, last b
 	if err := verifySamples(ctx, tx, page, after, to); err != nil {
 		return after, false, err
 	}
-	return to, last, verifyTexts(ctx, tx, page, after, to)
+	if err := verifyCount(ctx, tx, "events WHERE kind = 'text' AND", page, after, to, func(t *tickCheck) int64 { return t.texts }); err != nil {
+		return after, false, err
+	}
+	return to, last, verifyCount(ctx, tx, "rejected WHERE", page, after, to, func(t *tickCheck) int64 { return t.rejected })
 }
 
 // verifySamples compares the samples between two indexes with what the ticks
@@ -112,20 +116,27 @@ func verifySamples(ctx context.Context, tx *sql.Tx, page []tickCheck, after, to 
 	return err
 }
 
-// verifyTexts compares the number of texts; each has a checksum of its own.
-func verifyTexts(ctx context.Context, tx *sql.Tx, page []tickCheck, after, to int64) error {
-	texts := map[int64]int64{}
+// verifyCount compares the number of a tick's rows in another table, each of which
+// has a checksum of its own, with what the tick says.
+func verifyCount(ctx context.Context, tx *sql.Tx, rows string, page []tickCheck, after, to int64, want func(*tickCheck) int64) error {
+	have := map[int64]int64{}
 	err := eachRow(ctx, tx, func(row []any) error {
-		texts[intOf(row[0])] = intOf(row[1])
+		have[intOf(row[0])] = intOf(row[1])
 		return nil
-	}, "SELECT idx, count(*) FROM events WHERE kind = 'text' AND idx > ? AND idx <= ? GROUP BY idx", after, to)
+	}, "SELECT idx, count(*) FROM "+rows+" idx > ? AND idx <= ? GROUP BY idx", after, to)
 	if err != nil {
 		return err
 	}
-	for _, t := range page {
-		if texts[t.idx] != t.texts {
-			return broken("corrupt", "record %d has %d texts, not %d", t.idx, texts[t.idx], t.texts)
+	name, _, _ := strings.Cut(rows, " ")
+	for i := range page {
+		t := &page[i]
+		if have[t.idx] != want(t) {
+			return broken("corrupt", "record %d has %d rows in %s, not %d", t.idx, have[t.idx], name, want(t))
 		}
+		delete(have, t.idx)
+	}
+	for idx := range have {
+		return broken("corrupt", "there are rows of record %d in %s, and no such record", idx, name)
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type writer struct {
 	uploads  uploads
 	records  records
 	samples  samples
+	rejected rejected
 	// committed is the position of the database; state's is that of the head.
 	committed Position
 	urgent    bool // the head holds what queries cannot see before a commit
@@ -34,14 +35,14 @@ func newWriter(ctx context.Context, db *database, opts *Options) (*writer, error
 	w := &writer{
 		opts: opts, db: db, head: &head{},
 		state: newState(), segments: newSegments(), sessions: newSessions(), series: newSeriesIDs(),
-		events: newEvents(), uploads: newUploads(), records: newRecords(),
+		events: newEvents(), uploads: newUploads(), records: newRecords(), rejected: newRejected(),
 	}
 	err := errors.Join(
 		w.state.load(ctx, db.conn),
 		w.segments.load(ctx, db.conn),
 		w.sessions.load(ctx, db.conn),
 		w.series.load(ctx, db.conn),
-		w.uploads.load(ctx, db.conn),
+		w.uploads.load(ctx, db.conn, w.state.uploads),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("load index: %w", errors.Join(err, w.close()))
@@ -77,9 +78,14 @@ func (w *writer) add(rec event.Record) error {
 			w.urgent = true
 		}
 	}
-	for _, m := range w.uploads.apply(&rec) {
+	came, err := w.uploads.apply(&rec)
+	if err != nil {
+		return fmt.Errorf("index record %d: %w", rec.Index, err)
+	}
+	for _, m := range came.marks {
 		w.head.mark(m)
 	}
+	w.rejected.losses = append(w.rejected.losses, came.losses...)
 	if err := w.events.apply(&rec, tick); err != nil {
 		return fmt.Errorf("index record %d: %w", rec.Index, err)
 	}
@@ -140,7 +146,12 @@ func (w *writer) flush(ctx context.Context) error {
 			return err
 		},
 		func() error { return w.samples.flush(ctx, conn, w.head.ticks) },
+		func() error { return w.rejected.flush(ctx, conn, &w.records) },
 		func() error { return w.removeRest(ctx) },
+		func() (err error) {
+			w.state.uploads, err = w.uploads.encode()
+			return err
+		},
 		func() error { return w.state.flush(ctx, conn) },
 	} {
 		if err := flush(); err != nil {
@@ -179,7 +190,7 @@ func (w *writer) close() error {
 	var errs []error
 	for _, stmt := range []*sql.Stmt{
 		w.state.table.stmt, w.segments.table.stmt, w.sessions.table.stmt, w.series.table.stmt, w.series.update,
-		w.events.table.stmt, w.uploads.table.stmt, w.records.table.stmt, w.records.update,
+		w.events.table.stmt, w.uploads.table.stmt, w.records.table.stmt, w.records.update, w.rejected.table.stmt,
 	} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
