@@ -1,6 +1,7 @@
 package shipper
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -14,11 +15,12 @@ import (
 var (
 	// ErrUnavailable: no answer, or one that asks to try again (408, 429, 5xx).
 	ErrUnavailable = errors.New("receiver unavailable")
-	// ErrRefused: the receiver does not take the chunk as it is (4xx). It is
-	// not sent again within the cycle.
+	// ErrRefused: the receiver does not take the body as it is (400, 413, 422 and
+	// the like), or took some of its lines and does not say which.
 	ErrRefused = errors.New("chunk refused")
 	// ErrNotReceiver: something answered that is no import API, a captive
-	// portal for one, or the address or the credentials are wrong.
+	// portal for one, or the address or the credentials are wrong. Nothing is
+	// given up for that.
 	ErrNotReceiver = errors.New("not the receiver")
 )
 
@@ -28,6 +30,9 @@ type SendError struct {
 	Status     int   // of the answer, 0 without one
 	Reason     string
 	RetryAfter time.Duration // what the answer asks for, 0 for nothing
+	// Doubt says that the receiver may have stored the body all the same.
+	Doubt   bool
+	timeout bool
 }
 
 // Error says what happened and, where the receiver can be told, what to do.
@@ -44,17 +49,29 @@ func (e *SendError) Unwrap() error { return e.Kind }
 // maxRetryAfter caps what a receiver can ask for; one that says a year is wrong.
 const maxRetryAfter = 2 * time.Minute
 
-// judge returns nil for an import API's success, and what went wrong otherwise.
-// body is the beginning of the answer.
-func judge(resp *http.Response, body []byte, now time.Time) *SendError {
+// refusedLine is a line that a receiver took the rest of its body without.
+type refusedLine struct {
+	line   int // of the body, from 0
+	reason string
+}
+
+// judge returns the lines that an import API's success leaves out, mostly none,
+// or what went wrong. body is the beginning of the answer, and lines how many
+// were sent.
+func judge(resp *http.Response, body []byte, lines int, now time.Time) ([]refusedLine, *SendError) {
 	e := &SendError{Status: resp.StatusCode, Reason: excerpt(body, resp.Status)}
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK || code == http.StatusNoContent:
 		if err := judgeBody(resp.Header.Get("Content-Type"), body); err != "" {
 			e.Kind, e.Reason = ErrNotReceiver, err
-			return e
+			return nil, e
 		}
-		return nil
+		refused, ok := perLine(body, lines)
+		if !ok {
+			e.Kind = ErrRefused
+			return nil, e
+		}
+		return refused, nil
 	case code >= 200 && code < 300:
 		e.Kind, e.Reason = ErrNotReceiver, "no import API answers so; is a portal or a proxy in between?"
 	case code >= 300 && code < 400:
@@ -66,10 +83,47 @@ func judge(resp *http.Response, body []byte, now time.Time) *SendError {
 		e.Kind, e.Reason = ErrNotReceiver, "nothing is at this address; see remote.url"
 	case code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500:
 		e.Kind, e.RetryAfter = ErrUnavailable, parseRetryAfter(resp.Header.Get("Retry-After"), now)
+		e.Doubt = code >= 500
 	default:
-		e.Kind = ErrRefused
+		// VictoriaMetrics was seen to store a whole body that it answered 400
+		// for, since a checksum at its end was wrong.
+		e.Kind, e.Doubt = ErrRefused, code == http.StatusBadRequest
 	}
-	return e
+	return nil, e
+}
+
+// perLine reads an answer that counts lines:
+//
+//	{"accepted":25,"rejected":[{"line":3,"reason":"…"}]}
+//
+// with lines counted from 0. It returns false where the numbers do not add up. An
+// answer that does not count is one for all lines.
+func perLine(body []byte, lines int) (refused []refusedLine, ok bool) {
+	var answer struct {
+		Accepted *int `json:"accepted"`
+		Rejected []struct {
+			Line   *int   `json:"line"`
+			Reason string `json:"reason"`
+		} `json:"rejected"`
+	}
+	if json.Unmarshal(body, &answer) != nil || answer.Accepted == nil && len(answer.Rejected) == 0 {
+		return nil, true
+	}
+	seen := make(map[int]bool)
+	for _, r := range answer.Rejected {
+		if r.Line == nil || *r.Line < 0 || *r.Line >= lines || seen[*r.Line] {
+			return nil, false
+		}
+		seen[*r.Line] = true
+		refused = append(refused, refusedLine{*r.Line, r.Reason})
+	}
+	if lines == 1 && answer.Accepted != nil && *answer.Accepted == 0 && len(refused) == 0 {
+		return []refusedLine{{0, "not accepted"}}, true // which one is plain
+	}
+	if answer.Accepted != nil && *answer.Accepted+len(refused) != lines {
+		return nil, false
+	}
+	return refused, true
 }
 
 // judgeBody returns why the body of a success is none. An import API says
@@ -91,7 +145,7 @@ func excerpt(body []byte, otherwise string) string {
 	}
 	const limit = 120
 	if len(line) > limit {
-		line = line[:limit] + "…"
+		line = strings.ToValidUTF8(line[:limit], "") + "…"
 	}
 	return strconv.Quote(line)
 }

@@ -1,7 +1,6 @@
 package shipper
 
 import (
-	"context"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -24,17 +23,5 @@ func (r Retry) waits() *backoff.ExponentialBackOff {
 		RandomizationFactor: r.JitterPercent / 100,
 		Multiplier:          r.Multiplier,
 		MaxInterval:         r.MaxBackoff,
-	}
-}
-
-// sleep waits and reports whether it was not interrupted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -10,17 +10,19 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"taffrail/internal/event"
 )
 
 // Remote says where and how to send.
 type Remote struct {
 	URL       string // of the import API; credentials in it are sent as Basic
+	ReadURL   string // of the query API; "": derived from URL, "off": none
 	AuthToken string // sent as Bearer
 	CAFile    string // PEM, in place of the system's certificates
 	ProxyURL  string // "": as the environment says
@@ -43,6 +45,10 @@ const maxAnswer = 64 << 10
 type client struct {
 	remote Remote
 	http   *http.Client
+
+	mu    sync.Mutex // guards what follows
+	conn  net.Conn   // that the last request went over
+	conns uint64     // how many there were, this one included
 }
 
 func newClient(remote Remote) (*client, error) {
@@ -90,52 +96,111 @@ func trust(caFile string) (*tls.Config, error) {
 	return &tls.Config{RootCAs: pool}, nil
 }
 
-// attempt is one request as it went.
-type attempt struct {
-	status   int
-	sent     int // bytes of the body
-	received int
-	duration time.Duration
+// message is one request: a chunk, or some of its lines.
+type message struct {
+	batch string
+	chunk int
+	lines string // "" for all, else those of the chunk, "3-7", from 0
+	count int    // of lines
+	body  []byte // gzip
 }
 
-// send sends one chunk and returns nil only when the receiver took it. The
-// error is a *SendError.
-func (c *client) send(ctx context.Context, b *batch, chunk int) (attempt, error) {
-	body := b.bodies[chunk]
-	a := attempt{sent: len(body)}
+// attempt is what is known of one request.
+type attempt struct {
+	status   int // 0 without an answer
+	sent     int // bytes of body
+	received int
+	duration time.Duration
+	conn     uint64 // which connection it went over, counted from 1; 0: none
+	refused  []refusedLine
+}
+
+// send sends a message and returns nil only when the receiver took it, or all of
+// its lines but those in refused. The error is a *SendError.
+func (c *client) send(ctx context.Context, m *message) (a attempt, err error) {
+	a.sent = len(m.body)
 	began := time.Now()
 	defer func() { a.duration = time.Since(began) }()
 	ctx, cancel := context.WithTimeout(ctx, c.remote.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.remote.URL, bytes.NewReader(body))
+	var written atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:      func(info httptrace.GotConnInfo) { a.conn = c.connection(info.Conn) },
+		WroteHeaders: func() { written.Store(true) },
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.remote.URL, bytes.NewReader(m.body))
 	if err != nil {
 		return a, &SendError{Kind: ErrNotReceiver, Reason: "remote.url is no address"}
 	}
-	c.setHeaders(req, &b.plan, chunk)
+	c.setHeaders(req, m)
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return a, unreachable(err)
+		return a, unreachable(err, written.Load())
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	a.status, a.received = resp.StatusCode, len(answer)
 	if err != nil {
-		return a, unreachable(err)
+		return a, unreachable(err, true)
 	}
-	if refused := judge(resp, answer, time.Now()); refused != nil {
-		return a, refused
+	refused, failed := judge(resp, answer, m.count, time.Now())
+	if failed != nil {
+		return a, failed
 	}
+	if resp.Close {
+		// Who closes each connection says nothing by that.
+		c.forgive()
+	}
+	a.refused = refused
 	return a, nil
 }
 
-func (c *client) setHeaders(req *http.Request, plan *event.Plan, chunk int) {
+// connection returns the number of a connection; one that was not the last that
+// was used has a new number.
+func (c *client) connection(conn net.Conn) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn != conn {
+		if c.conn != nil || c.conns == 0 {
+			c.conns++
+		}
+		c.conn = conn
+	}
+	return c.conns
+}
+
+// forgive lets the next connection have the number of the last.
+func (c *client) forgive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = nil
+}
+
+// probe asks whether an import API is at the address: it sends a body without a
+// line, which such an API takes and stores nothing for.
+func (c *client) probe(ctx context.Context) (attempt, error) {
+	return c.send(ctx, &message{body: emptyGzip()})
+}
+
+// emptyGzip is a gzip stream of no bytes (RFC 1952): header, an empty final
+// block, checksum and length.
+func emptyGzip() []byte {
+	return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+}
+
+func (c *client) setHeaders(req *http.Request, m *message) {
 	h := req.Header
 	h.Set("Content-Type", "application/stream+json")
 	h.Set("Content-Encoding", "gzip")
 	h.Set("User-Agent", c.remote.UserAgent)
 	h.Set("X-Device-ID", c.remote.DeviceID)
-	h.Set("X-Batch-ID", plan.Batch)
-	h.Set("X-Chunk-Index", strconv.Itoa(chunk))
+	if m.batch != "" {
+		h.Set("X-Batch-ID", m.batch)
+		h.Set("X-Chunk-Index", strconv.Itoa(m.chunk))
+	}
+	if m.lines != "" {
+		h.Set("X-Chunk-Lines", m.lines)
+	}
 	if c.remote.AuthToken != "" {
 		h.Set("Authorization", "Bearer "+c.remote.AuthToken)
 	}
@@ -143,10 +208,12 @@ func (c *client) setHeaders(req *http.Request, plan *event.Plan, chunk int) {
 
 // unreachable wraps a transport's error without the URL, which may hold
 // credentials.
-func unreachable(err error) *SendError {
+func unreachable(err error, written bool) *SendError {
 	var withURL *url.Error
+	timeout := errors.Is(err, context.DeadlineExceeded)
 	if errors.As(err, &withURL) {
+		timeout = timeout || withURL.Timeout()
 		err = withURL.Err
 	}
-	return &SendError{Kind: ErrUnavailable, Reason: err.Error()}
+	return &SendError{Kind: ErrUnavailable, Reason: err.Error(), Doubt: written, timeout: timeout && written}
 }

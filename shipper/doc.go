@@ -8,11 +8,20 @@
 //     same bytes and the same id.
 //   - Nothing counts as sent that an import API did not answer with success. A
 //     captive portal's page, a redirect or an unexpected body is no success.
-//   - Nothing is given up: what a receiver refuses stays in the log and is tried
-//     again in the next cycle.
-//   - Memory is bounded by one batch, whatever the backlog.
+//   - What was answered for is looked for at the receiver, a minute later, and
+//     what is missing is sent again. Until it was seen, the log keeps it.
+//   - At a receiver that does not merge equal samples, nothing that may be stored
+//     is sent again before it was looked for.
+//   - One line that the receiver refuses is set aside, with the reason, and holds
+//     up nothing. Where all is refused, nothing is given up.
+//   - Fresh samples go before a backlog.
+//   - Memory is bounded by one batch and one look, whatever the backlog.
 //
-// What it assumes: it is the only one that appends plans and acknowledgements to
-// its log, and the receiver removes duplicates (-dedup.minScrapeInterval=1ms),
-// since a batch whose answer was lost is sent twice.
+// What it assumes: it is the only one that appends plans, acknowledgements and
+// what else speaks of uploads to its log; and a receiver that cannot be asked what
+// it holds removes duplicates (-dedup.minScrapeInterval=1ms).
+//
+// The way of a batch: queue.go decides what comes next, plan.go makes a batch of
+// it, delivery.go sends it, narrow.go finds the lines that are refused; settle.go
+// and look.go find out what is stored, and proof.go does where nobody may look.
 package shipper

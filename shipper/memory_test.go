@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
@@ -147,7 +148,9 @@ type scripted struct {
 	t       testing.TB
 	mu      sync.Mutex
 	answers []func(*http.Request) (*http.Response, error)
+	probe   func(*http.Request) (*http.Response, error) // what a body without lines gets; nil: as all others
 	got     []request
+	probes  int
 	at      []time.Time
 }
 
@@ -155,6 +158,9 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at = append(s.at, time.Now())
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.WroteHeaders()
+	}
 	zip, err := gzip.NewReader(r.Body)
 	if err != nil {
 		s.t.Errorf("body is no gzip: %s", err)
@@ -164,8 +170,16 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		s.t.Errorf("body is cut short: %s", err)
 	}
-	s.got = append(s.got, request{r.Header.Clone(), r.URL.Host, string(jsonl)})
 	answer := s.answers[0]
+	if len(jsonl) == 0 {
+		s.probes++
+		if s.probe != nil {
+			answer = s.probe
+		}
+		return answer(r)
+	}
+	s.got = append(s.got, request{r.Header.Clone(), r.URL.Host, string(jsonl)})
+	r.Header.Set("X-Test-Body", string(jsonl)) // for answers that depend on it
 	if len(s.answers) > 1 {
 		s.answers = s.answers[1:]
 	}
@@ -205,11 +219,12 @@ func broken(err error) func(*http.Request) (*http.Response, error) {
 
 func testOptions() Options {
 	return Options{
-		Remote:         Remote{URL: "http://receiver.test/api/v1/import", Timeout: 30 * time.Second, DeviceID: "boat", UserAgent: "taffrail/test"},
+		Remote:         Remote{URL: "http://receiver.test/api/v1/import", Timeout: 30 * time.Second, ReadURL: "off", DeviceID: "boat", UserAgent: "taffrail/test"},
 		UploadInterval: 30 * time.Second,
 		BatchSize:      2500,
 		ChunkSize:      50,
 		MaxChunkBytes:  256 << 10,
+		ReplayWindow:   time.Minute,
 		Retry:          Retry{MaxAttempts: 3, InitialBackoff: time.Second, MaxBackoff: 30 * time.Second, Multiplier: 2},
 		Now:            func() event.Stamp { return event.Stamp{WallMS: startMS} },
 		Logger:         zerolog.Nop(),

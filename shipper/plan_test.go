@@ -34,9 +34,9 @@ func newTestPlanner(t testing.TB, l *memoryLog) *planner {
 func makeBatch(t testing.TB, p *planner, l *memoryLog, lim limits) *batch {
 	t.Helper()
 	ledger := l.Ledger()
-	b, err := p.make(&ledger, lim)
-	if err != nil {
-		t.Fatal(err)
+	b, reject, err := p.make(ledger.Cursor()+1, &ledger, lim)
+	if err != nil || reject != nil {
+		t.Fatal(err, reject)
 	}
 	return b
 }
@@ -305,7 +305,7 @@ func TestPlanRendersToTheSameBytesUnderAnyConfiguration(t *testing.T) {
 	// The plan goes through the log, and the log on.
 	l.Append(&b.plan)
 	fill(t, l, &event.Context{DeviceID: "another name"}, 10, 5)
-	again, err := newTestPlanner(t, l).again(&b.plan)
+	again, err := newTestPlanner(t, l).again(&b.plan, l.Ledger().Names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +342,7 @@ func TestPlanOfOtherBytesIsNoticed(t *testing.T) {
 			fill(t, l, boat, 5, 5)
 			b = makeBatch(t, newTestPlanner(t, l), l, testLimits(l))
 			change()
-			if _, err := newTestPlanner(t, l).again(&b.plan); !errors.Is(err, errChanged) {
+			if _, err := newTestPlanner(t, l).again(&b.plan, l.Ledger().Names); !errors.Is(err, errChanged) {
 				t.Errorf("error %v, want one that wraps errChanged", err)
 			}
 		})

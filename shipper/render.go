@@ -19,6 +19,8 @@ type lineSet struct {
 	owner   *event.Context // of all its samples
 	ticks   int            // that gave samples
 	samples int
+	firstMS int64 // times of the first and the last sample
+	lastMS  int64
 }
 
 // line is one series with its samples in time order.
@@ -68,12 +70,13 @@ func sameOwner(a, b *event.Context) bool {
 	return a == b || a.DeviceID == b.DeviceID && slices.Equal(a.Tags, b.Tags)
 }
 
-// add adds the sendable samples of a tick whose time is ms.
-func (ls *lineSet) add(tick *event.Tick, ms int64) {
+// add adds the sendable samples of a tick whose time is ms, as far as only holds
+// them; nil holds all.
+func (ls *lineSet) add(tick *event.Tick, ms int64, only *gaps) {
 	before := ls.samples
 	for i := range tick.Samples {
 		s := &tick.Samples[i]
-		if !s.Sendable() {
+		if !s.Sendable() || only != nil && !only.hold(s.Series.Key(), ms) {
 			continue
 		}
 		l := ls.find(s.Series)
@@ -88,6 +91,10 @@ func (ls *lineSet) add(tick *event.Tick, ms int64) {
 		ls.samples++
 	}
 	if ls.samples > before {
+		if ls.ticks == 0 {
+			ls.firstMS, ls.lastMS = ms, ms
+		}
+		ls.firstMS, ls.lastMS = min(ls.firstMS, ms), max(ls.lastMS, ms)
 		ls.owner = tick.Context
 		ls.ticks++
 	}
@@ -135,6 +142,25 @@ func (l *byTime) Less(i, j int) bool { return l.times[i] < l.times[j] }
 func (l *byTime) Swap(i, j int) {
 	l.times[i], l.times[j] = l.times[j], l.times[i]
 	l.values[i], l.values[j] = l.values[j], l.values[i]
+}
+
+// samples returns how many samples the piece holds.
+func (p *piece) samples() int { return p.to - p.from }
+
+// halves cuts the piece in two by time.
+func (p *piece) halves() (first, second piece) {
+	first, second = *p, *p
+	first.to = p.from + p.samples()/2
+	second.from = first.to
+	return first, second
+}
+
+func countSamples(pieces []piece) int {
+	n := 0
+	for i := range pieces {
+		n += pieces[i].samples()
+	}
+	return n
 }
 
 // appendLine appends the piece as a line of VictoriaMetrics' JSON import format:

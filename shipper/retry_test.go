@@ -250,3 +250,35 @@ func TestErrorsShowNoCredentials(t *testing.T) {
 		}
 	})
 }
+
+// A link that comes up ends the wait; one that flaps does not make a storm.
+func TestKickEndsAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &memoryLog{}
+		fill(t, l, boat, 3, 2)
+		opts := testOptions()
+		opts.Retry.InitialBackoff, opts.Retry.MaxBackoff = time.Hour, time.Hour
+		s, receiver := newTest(t, l, opts, status(503))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { s.Run(ctx); close(done) }()
+		time.Sleep(10 * time.Second)
+		if n := len(receiver.requests()); n != 1 {
+			t.Errorf("%d attempts before the link came up", n)
+		}
+		s.Kick()
+		time.Sleep(time.Second)
+		if n := len(receiver.requests()); n != 2 {
+			t.Errorf("%d attempts after it", n)
+		}
+		for range 100 {
+			s.Kick()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := len(receiver.requests()); n > 5 {
+			t.Errorf("%d attempts on a link that flaps", n)
+		}
+		cancel()
+		<-done
+	})
+}

@@ -24,6 +24,15 @@ type Log interface {
 	Source(from uint64) Source
 }
 
+// Source yields the records of the log in order.
+type Source interface {
+	// Next returns the next record and its index, or io.EOF where the log ends
+	// for now. Damaged records are left out. A *event.Tick is valid until the
+	// next call.
+	Next() (index uint64, ev event.Event, err error)
+	Close() error
+}
+
 // Options configure a Shipper.
 type Options struct {
 	Remote         Remote
@@ -32,7 +41,13 @@ type Options struct {
 	ChunkSize      int // lines of a chunk
 	MaxChunkBytes  int // of a chunk's gzip
 	Retry          Retry
-	// Now is the clock that stamps plans and acknowledgements.
+	// ReplayWindow is what is sent again, without read access, when the
+	// connection was lost: what was acknowledged within it.
+	ReplayWindow time.Duration
+	// BackfillBytesPerSecond bounds what the backlog takes of the link; 0: all
+	// that fresh samples leave.
+	BackfillBytesPerSecond int
+	// Now is the clock that stamps events.
 	Now    func() event.Stamp
 	Logger zerolog.Logger
 }
@@ -43,26 +58,24 @@ const stopGrace = 5 * time.Second
 
 // Shipper uploads a log.
 type Shipper struct {
-	log    Log
-	opts   Options
-	client *client
+	log     Log
+	opts    Options
+	client  *client
+	settler *settler
+	kicked  chan struct{} // holds one: a wait is to end
 
-	cycles  sync.Mutex // held for the length of a cycle; guards planner
-	planner *planner
+	cycles    sync.Mutex // held for the length of a cycle; guards what follows
+	live      *planner   // of fresh samples
+	backlog   *planner
+	queue     queue
+	proof     connectionProof
+	window    sendWindow
+	uncertain uncertain
 
-	mu     sync.Mutex // guards status
-	status Status
-}
-
-// Status is how uploading goes.
-type Status struct {
-	// LastSuccess is when the receiver last took a chunk, or a cycle last ended
-	// with nothing left to send.
-	LastSuccess time.Time
-	LastErrorAt time.Time
-	LastError   error // of the last attempt or cycle, nil after a success
-	Requests    uint64
-	BytesSent   uint64 // bodies, gzipped
+	mu       sync.Mutex // guards what follows
+	status   Status
+	repairs  []repair // that the settler asks for, in order
+	lastKick time.Time
 }
 
 // New returns a shipper of log. It does nothing before Run.
@@ -71,45 +84,106 @@ func New(log Log, opts Options) (*Shipper, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPlanner(log.Source)
-	if err != nil {
+	s := &Shipper{
+		log:    log,
+		opts:   opts,
+		client: c,
+		kicked: make(chan struct{}, 1),
+		queue:  newQueue(opts, log.LastIndex()),
+		proof:  newConnectionProof(opts.ReplayWindow),
+		window: newSendWindow(opts.MaxChunkBytes, opts.Remote.Timeout),
+	}
+	for _, p := range []**planner{&s.live, &s.backlog} {
+		if *p, err = newPlanner(log.Source); err != nil {
+			return nil, err
+		}
+	}
+	ledger := log.Ledger()
+	s.uncertain.inherit(ledger.Open)
+	if s.settler, err = newSettler(s); err != nil {
 		return nil, err
 	}
-	return &Shipper{log: log, opts: opts, client: c, planner: p}, nil
-}
-
-// Status returns how uploading goes.
-func (s *Shipper) Status() Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.status
+	return s, nil
 }
 
 // Run uploads what there is at once and then at every upload interval, until
 // ctx is done. A request that is under way then may come to its end within
 // stopGrace.
 func (s *Shipper) Run(ctx context.Context) {
-	ticker := time.NewTicker(s.opts.UploadInterval)
-	defer ticker.Stop()
+	var settling sync.WaitGroup
+	settling.Go(func() { s.settler.run(ctx) })
+	defer settling.Wait()
+	defer s.client.http.CloseIdleConnections()
 	for {
 		// What a cycle ended with is in the status and in the log.
-		_ = s.Cycle(ctx)
-		select {
-		case <-ctx.Done():
-			s.client.http.CloseIdleConnections()
+		err := s.Cycle(ctx)
+		if !s.rest(ctx, err) {
 			return
-		case <-ticker.C:
 		}
 	}
 }
 
-// Cycle uploads what was in the log when it began, batch by batch. It ends at
-// the first chunk that the receiver does not take after as many attempts as a
-// cycle has; what is left is for the next one.
+// rest waits until fresh samples are due, and reports false when ctx is done.
+func (s *Shipper) rest(ctx context.Context, failed error) bool {
+	s.cycles.Lock()
+	due := s.queue.due
+	s.cycles.Unlock()
+	if failed != nil {
+		// A link that is there for five minutes an hour must not be slept
+		// through, however rarely there is something to upload.
+		due = time.Now().Add(min(s.opts.UploadInterval, max(s.opts.Retry.MaxBackoff, time.Second)))
+	}
+	for ctx.Err() == nil {
+		left := time.Until(due)
+		if left <= 0 || !s.sleep(ctx, min(left, s.keepAlive())) {
+			break
+		}
+		s.ping(ctx)
+	}
+	return ctx.Err() == nil
+}
+
+// kickPause is the shortest time between two kicks that count. A host whose
+// containers come and go has links that come up all the time.
+const kickPause = 5 * time.Second
+
+// Kick ends a wait: the link came up, or there is another reason to believe that
+// the next attempt succeeds.
+func (s *Shipper) Kick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.lastKick.IsZero() && time.Since(s.lastKick) < kickPause {
+		return
+	}
+	s.lastKick = time.Now()
+	select {
+	case s.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// sleep waits, and reports false when it was ended before, by ctx or by a kick.
+func (s *Shipper) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-s.kicked:
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// Cycle uploads what was in the log when it began, and what came to it while a
+// backlog was sent. It ends at the first chunk that the receiver does not answer
+// for after as many attempts as a cycle has; what is left is for the next one.
 func (s *Shipper) Cycle(ctx context.Context) error {
 	s.cycles.Lock()
 	defer s.cycles.Unlock()
 	err := s.cycle(ctx)
+	err = errors.Join(err, s.settleByConnection())
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), err)
 	}
@@ -118,186 +192,125 @@ func (s *Shipper) Cycle(ctx context.Context) error {
 }
 
 func (s *Shipper) cycle(ctx context.Context) error {
-	through := s.log.LastIndex()
+	s.queue.begin(s.log.LastIndex())
 	for ctx.Err() == nil {
-		b, acked, err := s.nextBatch(through)
-		if err != nil || b == nil {
+		d, err := s.next(ctx)
+		if err != nil || d == nil {
 			return err
 		}
-		if err := s.upload(ctx, b, acked); err != nil {
+		if err := d.run(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// nextBatch returns the open batch, or else plans the next one and puts the plan
-// into the log. It returns nil where nothing is to be sent.
-func (s *Shipper) nextBatch(through uint64) (*batch, []bool, error) {
+// next returns what is to be sent next, or nil where nothing is: the batch that
+// is open; what the receiver lacks; what may have been lost with a connection;
+// and then a new batch, whose plan it puts into the log.
+func (s *Shipper) next(ctx context.Context) (*delivery, error) {
 	ledger := s.log.Ledger()
-	if open := ledger.Open; open != nil {
-		b, err := s.planner.again(&open.Plan)
-		if err == nil {
-			return b, open.Acked, nil
+	if ledger.Open != nil {
+		d, err := s.resume(&ledger)
+		if d != nil || err != nil {
+			return d, err
 		}
-		if !errors.Is(err, errChanged) {
-			return nil, nil, err
+	}
+	for _, from := range []func(*event.Ledger) (*delivery, error){s.nextRepair, s.nextRepeat} {
+		if d, err := from(&ledger); d != nil || err != nil {
+			return d, err
 		}
-		s.opts.Logger.Warn().Err(err).Str("batch_id", open.Plan.Batch).Msg("batch is planned anew")
 	}
-	b, err := s.planner.make(&ledger, limits{
-		batchLines:    s.opts.BatchSize,
-		chunkLines:    s.opts.ChunkSize,
-		chunkBytes:    s.opts.MaxChunkBytes,
-		batchSamples:  maxBatchSamples,
-		throughRecord: through,
-	})
-	if err != nil || b == nil {
-		return nil, nil, err
+	for {
+		d, again, err := s.nextBatch(ctx, &ledger)
+		if d != nil || err != nil || !again {
+			return d, err
+		}
+		ledger = s.log.Ledger()
 	}
-	b.plan.Stamp = s.opts.Now()
-	if _, err := s.log.Append(&b.plan); err != nil {
-		s.planner.close()
-		return nil, nil, err
-	}
-	return b, make([]bool, len(b.plan.Chunks)), nil
 }
 
-// upload sends the chunks that are not acknowledged and puts those that the
-// receiver took into the log, in one event.
-func (s *Shipper) upload(ctx context.Context, b *batch, acked []bool) error {
-	began := time.Now()
-	ack := event.Ack{Batch: b.plan.Batch}
-	var failure error
-	for i, chunk := range b.plan.Chunks {
-		if acked[i] {
+// resume returns what is left of the open batch, or nil where it is to be
+// planned anew.
+func (s *Shipper) resume(ledger *event.Ledger) (*delivery, error) {
+	open := ledger.Open
+	b, err := s.live.again(&open.Plan, ledger.Names)
+	if errors.Is(err, errChanged) {
+		s.opts.Logger.Warn().Err(err).Str("batch_id", open.Plan.Batch).Msg("batch is planned anew")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &delivery{s: s, b: b, open: *open}, nil
+}
+
+// plan puts a batch's plan into the log and returns its delivery.
+func (s *Shipper) plan(b *batch) (*delivery, error) {
+	b.plan.Stamp = s.opts.Now()
+	index, err := s.log.Append(&b.plan)
+	if err != nil {
+		s.live.close()
+		s.backlog.close()
+		return nil, err
+	}
+	s.uncertain = uncertain{} // a repair of a whole batch has the batch's own id
+	open := event.OpenPlan{Plan: b.plan, Index: index, Chunks: make([]event.ChunkState, len(b.plan.Chunks))}
+	return &delivery{s: s, b: b, open: open}, nil
+}
+
+// nextRepair plans what the settler found to be missing.
+func (s *Shipper) nextRepair(ledger *event.Ledger) (*delivery, error) {
+	for {
+		r, ok := s.firstRepair()
+		if !ok {
+			return nil, nil
+		}
+		b, err := s.live.repair(r.rng, r.gaps, ledger, s.liveLimits(ledger))
+		if err != nil {
+			return nil, err
+		}
+		s.dropRepair()
+		if b == nil { // the log lost them in the meantime
+			s.settler.resent(r.rng, false)
 			continue
 		}
-		if failure = s.sendChunk(ctx, b, i); failure != nil {
-			break
-		}
-		ack.Chunks = append(ack.Chunks, i)
-		ack.Samples += chunk.Samples
-	}
-	if len(ack.Chunks) > 0 {
-		ack.Stamp = s.opts.Now()
-		if _, err := s.log.Append(&ack); err != nil {
-			return errors.Join(failure, err)
-		}
-	}
-	if failure == nil {
-		s.opts.Logger.Info().
-			Str("batch_id", b.plan.Batch).
-			Int("chunks", len(b.plan.Chunks)).
-			Int("count", ack.Samples).
-			Int64("duration_ms", time.Since(began).Milliseconds()).
-			Msg("batch uploaded")
-	}
-	return failure
-}
-
-// sendChunk sends one chunk, again after a wait where that makes sense.
-func (s *Shipper) sendChunk(ctx context.Context, b *batch, chunk int) error {
-	waits := s.opts.Retry.waits()
-	for n := 1; ; n++ {
-		err := s.try(ctx, b, chunk, n)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, ErrUnavailable) || n >= s.opts.Retry.MaxAttempts {
-			return err
-		}
-		wait := waits.NextBackOff()
-		var failed *SendError
-		if errors.As(err, &failed) {
-			wait = max(wait, failed.RetryAfter)
-		}
-		s.opts.Logger.Debug().Str("batch_id", b.plan.Batch).Int("chunk_index", chunk).
-			Int("attempt", n).Int64("backoff_ms", wait.Milliseconds()).Msg("waiting to send again")
-		if !sleep(ctx, wait) {
-			return fmt.Errorf("%w; stopped while waiting", err)
-		}
+		return s.plan(b)
 	}
 }
 
-// try makes one attempt and notes how it went.
-func (s *Shipper) try(ctx context.Context, b *batch, chunk, n int) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
+// nextBatch plans what comes next of the log. It returns again where it has put
+// something else into the log and is to be called once more.
+func (s *Shipper) nextBatch(ctx context.Context, ledger *event.Ledger) (d *delivery, again bool, err error) {
+	task, err := s.choose(ctx, ledger)
+	if err != nil || task == nil {
+		return nil, false, err
 	}
-	// A stop does not break off the request, it only shortens it.
-	reqCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() {
-		sleep(reqCtx, stopGrace)
-		cancel()
-	})()
-	a, err := s.client.send(reqCtx, b, chunk)
-	level := s.note(a, err)
-	line := s.opts.Logger.WithLevel(level).
-		Str("batch_id", b.plan.Batch).
-		Int("chunk_index", chunk).
-		Int("attempt", n).
-		Int("http_status", a.status).
-		Int("bytes_sent", a.sent).
-		Int("bytes_rcvd", a.received).
-		Int64("duration_ms", a.duration.Milliseconds())
-	if err != nil {
-		line.Err(err).Str("error_type", errorType(err)).Msg("chunk not taken")
-		return err
-	}
-	line.Msg("chunk uploaded")
-	return nil
-}
-
-// note keeps how an attempt went and returns the level to log it at: only the
-// first failure in a row is worth a line on a device that is offline for days.
-func (s *Shipper) note(a attempt, err error) zerolog.Level {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.status.Requests++
-	s.status.BytesSent += uint64(a.sent)
-	level := zerolog.DebugLevel
-	if (err == nil) != (s.status.LastError == nil) {
-		level = zerolog.WarnLevel
-		if err == nil {
-			level = zerolog.InfoLevel
-		}
-	}
-	s.noteLocked(err)
-	return level
-}
-
-// finish keeps how a cycle ended.
-func (s *Shipper) finish(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	// Sending has logged its errors; what is left concerns the log.
-	var sent *SendError
-	if err != nil && !errors.As(err, &sent) && s.status.LastError == nil {
-		s.opts.Logger.Error().Err(err).Str("error_type", errorType(err)).Msg("upload cycle failed")
-	}
-	s.noteLocked(err)
-}
-
-func (s *Shipper) noteLocked(err error) {
-	s.status.LastError = err
-	if err != nil {
-		s.status.LastErrorAt = time.Now()
-	} else {
-		s.status.LastSuccess = time.Now()
-	}
-}
-
-// errorType names the class of an error for logs and health.
-func errorType(err error) string {
+	b, reject, err := task.planner.make(task.rng.From, ledger, task.limits)
 	switch {
-	case errors.Is(err, ErrUnavailable):
-		return "unavailable"
-	case errors.Is(err, ErrRefused):
-		return "refused"
-	case errors.Is(err, ErrNotReceiver):
-		return "not_receiver"
+	case err != nil:
+		return nil, false, err
+	case reject != nil:
+		return nil, true, s.reject(reject)
+	case b == nil:
+		return nil, s.queue.skip(task), nil
 	}
-	return "internal"
+	d, err = s.plan(b)
+	if d != nil {
+		d.backlog = task.backlog
+	}
+	return d, false, err
+}
+
+func (s *Shipper) reject(r *event.Reject) error {
+	r.Stamp = s.opts.Now()
+	if _, err := s.log.Append(r); err != nil {
+		return fmt.Errorf("record what is not sent: %w", err)
+	}
+	if r.Samples > 0 {
+		s.opts.Logger.Warn().Str("reason", r.Reason).Int("count", r.Samples).
+			Uint64("first_index", r.Range.From).Uint64("last_index", r.Range.To).
+			Msg("samples are not sent; they stay in the log")
+	}
+	return nil
 }

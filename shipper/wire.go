@@ -11,13 +11,14 @@ import (
 
 // rendererVersion is the version of the rules by which samples become JSONL. A
 // plan names the version that it was made with.
-const rendererVersion = 1
+const rendererVersion = 2
 
-// Labels that taffrail sets itself. A label of a series with such a name is sent
-// under exportedPrefix and its name, as Prometheus does it.
+// Labels that taffrail sets itself, and the prefix of a series' own label of such
+// a name.
 const (
 	nameLabel      = "__name__"
 	deviceLabel    = "device_id"
+	emptyLabel     = "empty_labels"
 	exportedPrefix = "exported_"
 )
 
@@ -56,56 +57,104 @@ func sanitize(name string, colons bool) string {
 	return string(clean)
 }
 
-// identities gives the series of a batch their labels at the receiver. Names
-// that differ on the device may be the same on the wire; of such series the one
-// that comes first in the log keeps the name, and a later one has a short hash
-// of its own appended.
+// maxNames bounds how many names are remembered as taken. A name beyond it always
+// has a hash of its own.
+const maxNames = 1000
+
+// identities gives series their labels at the receiver, such that no two series
+// become one:
+//
+//   - A dot in a metric's name becomes an underscore, and so does what is not
+//     allowed there. Where two names are the same on the wire, the one that was
+//     sent first keeps it, for ever, and the other has a short hash of its own
+//     appended. Which names were sent is part of the ledger.
+//   - A label's name that had to be changed has a short hash of its own appended.
+//   - device_id and device.tags are set by taffrail; a label of a series with
+//     such a name is sent under the prefix exported_, as Prometheus does it.
+//   - A label without a value is none for the receiver. It is left out, and its
+//     name stands in the label empty_labels.
 type identities struct {
 	device string
 	tags   event.Labels
-	taken  map[string]bool
+	wire   map[string]string // names on the wire, and whose they are
+	added  []string          // inside names that were not among those known
 }
 
-func newIdentities(device string, tags event.Labels) *identities {
-	return &identities{device: device, tags: tags, taken: make(map[string]bool)}
+// newIdentities returns the identities of a device's series; names are the inside
+// names that were sent before.
+func newIdentities(device string, tags event.Labels, names []string) *identities {
+	ids := &identities{device: device, tags: tags, wire: make(map[string]string, len(names))}
+	for _, name := range names {
+		ids.wire[MetricName(name)] = name
+	}
+	return ids
 }
 
 // metric returns the series' labels as the JSON object of an import line.
 func (ids *identities) metric(s *event.Series) string {
-	labels := ids.labels(s)
-	name := MetricName(s.Name)
-	metric := metricJSON(name, labels)
-	if ids.taken[metric] {
-		metric = metricJSON(name+"_"+shortHash(s.Key()), labels)
-	}
-	ids.taken[metric] = true
-	return metric
+	return metricJSON(ids.name(s.Name), ids.labels(s))
 }
 
-// labels joins the device, the series' own labels and the tags; of equal names
-// the first in this order stays.
+func (ids *identities) name(inside string) string {
+	wire := MetricName(inside)
+	owner, taken := ids.wire[wire]
+	switch {
+	case !taken && len(ids.wire) < maxNames:
+		ids.wire[wire] = inside
+		ids.added = append(ids.added, inside)
+	case !taken || owner != inside:
+		wire += "_" + shortHash(inside)
+	}
+	return wire
+}
+
+// labels joins the device, the tags and the series' own labels.
 func (ids *identities) labels(s *event.Series) event.Labels {
 	labels := event.Labels{{Name: deviceLabel, Value: ids.device}}
-	has := func(name string) bool {
-		return slices.ContainsFunc(labels, func(l event.Label) bool { return l.Name == name })
-	}
-	for _, l := range s.Labels {
-		name := LabelName(l.Name)
-		if name == nameLabel || name == deviceLabel {
-			name = exportedPrefix + name
+	for _, tag := range ids.tags {
+		if name := labelName(tag.Name); tag.Value != "" && !reserved(labels, name) {
+			labels = append(labels, event.Label{Name: name, Value: tag.Value})
 		}
-		if has(name) {
+	}
+	ours := labels
+	var empty []string
+	for _, l := range s.Labels {
+		if l.Value == "" {
+			empty = append(empty, l.Name)
+			continue
+		}
+		name := labelName(l.Name)
+		plain, exported := strings.CutPrefix(name, exportedPrefix)
+		switch {
+		case reserved(ours, name):
+			name = exportedPrefix + name
+			if reserved(ours, name) {
+				name += "_" + shortHash(l.Name)
+			}
+		case exported && reserved(ours, plain):
 			name += "_" + shortHash(l.Name)
 		}
 		labels = append(labels, event.Label{Name: name, Value: l.Value})
 	}
-	for _, tag := range ids.tags {
-		if name := LabelName(tag.Name); !has(name) && name != nameLabel {
-			labels = append(labels, event.Label{Name: name, Value: tag.Value})
-		}
+	if len(empty) > 0 {
+		labels = append(labels, event.Label{Name: emptyLabel, Value: strings.Join(empty, ",")})
 	}
 	slices.SortFunc(labels, func(a, b event.Label) int { return strings.Compare(a.Name, b.Name) })
 	return labels
+}
+
+// reserved reports whether a label's name is one that taffrail sets.
+func reserved(ours event.Labels, name string) bool {
+	return name == nameLabel || name == emptyLabel || slices.ContainsFunc(ours, func(l event.Label) bool { return l.Name == name })
+}
+
+// labelName is LabelName with a hash where that changes the name.
+func labelName(name string) string {
+	wire := LabelName(name)
+	if wire != name {
+		wire += "_" + shortHash(name)
+	}
+	return wire
 }
 
 func metricJSON(name string, labels event.Labels) string {

@@ -2,8 +2,10 @@ package shipper
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,17 +57,18 @@ func metricOf(t *testing.T, metric string) map[string]string {
 
 func TestWireLabelsAreSeriesDeviceAndTags(t *testing.T) {
 	tags := event.LabelsFromMap(map[string]string{"site": "pier 4", "core": "tag", "device_id": "tag"})
-	ids := newIdentities(`bo"at`, tags)
+	ids := newIdentities(`bo"at`, tags, nil)
 	got := metricOf(t, ids.metric(series(t, "cpu.usage_percent", event.Gauge,
 		"core", "0", "device_id", "own", "__name__", "own", "a.b", "dot", "a_b", "underscore")))
 	want := map[string]string{
 		"__name__":                "cpu_usage_percent",
 		"device_id":               `bo"at`,
-		"core":                    "0",
+		"core":                    "tag",
+		"exported_core":           "0",
 		"exported_device_id":      "own",
 		"exported___name__":       "own",
-		"a_b":                     "dot",
-		"a_b_" + shortHash("a_b"): "underscore",
+		"a_b_" + shortHash("a.b"): "dot",
+		"a_b":                     "underscore",
 		"site":                    "pier 4",
 	}
 	if len(got) != len(want) {
@@ -79,7 +82,7 @@ func TestWireLabelsAreSeriesDeviceAndTags(t *testing.T) {
 }
 
 func TestSeriesThatBecomeOneOnTheWireStayTwo(t *testing.T) {
-	ids := newIdentities("boat", nil)
+	ids := newIdentities("boat", nil, nil)
 	first := metricOf(t, ids.metric(series(t, "a.b_c", event.Gauge)))
 	second := metricOf(t, ids.metric(series(t, "a_b.c", event.Gauge)))
 	if first["__name__"] != "a_b_c" {
@@ -87,6 +90,55 @@ func TestSeriesThatBecomeOneOnTheWireStayTwo(t *testing.T) {
 	}
 	if name := second["__name__"]; name == "a_b_c" || !strings.HasPrefix(name, "a_b_c_") {
 		t.Errorf("the second is %q", name)
+	}
+	// A later batch in which only the second stands.
+	later := newIdentities("boat", nil, ids.added)
+	if got := metricOf(t, later.metric(series(t, "a_b.c", event.Gauge))); got["__name__"] != second["__name__"] {
+		t.Errorf("alone the second is %q, it was %q", got["__name__"], second["__name__"])
+	}
+	if len(later.added) != 0 {
+		t.Errorf("%q are taken anew", later.added)
+	}
+}
+
+// Whatever labels and names series have, no two are one on the wire.
+func TestNoTwoSeriesAreOneOnTheWire(t *testing.T) {
+	ids := newIdentities("boat", event.LabelsFromMap(map[string]string{"site": "pier"}), nil)
+	names := []string{"a.b", "a_b", "a-b", "a b", "5a", "_5a", "a_b_" + shortHash("x")}
+	labels := []string{"site", "exported_site", "device_id", "exported_device_id", "a.b", "a_b", "a-b", "empty_labels", "é"}
+	seen := map[string]string{}
+	for _, name := range names {
+		for i := range 1 << len(labels) {
+			var pairs []string
+			for j, label := range labels {
+				if i>>j&1 == 1 {
+					pairs = append(pairs, label, "x")
+				}
+			}
+			s := series(t, name, event.Gauge, pairs...)
+			wire := ids.metric(s)
+			if other, twice := seen[wire]; twice {
+				t.Fatalf("%s and %s are both sent as %s", s.Key(), other, wire)
+			}
+			seen[wire] = s.Key()
+			if got := metricOf(t, wire); len(got) != 3+len(pairs)/2 {
+				t.Fatalf("%s is sent as %s: a label is lost", s.Key(), wire)
+			}
+			without := ids.metric(series(t, name, event.Gauge, append(slices.Clone(pairs), "z", "")...))
+			if _, empty := metricOf(t, without)["z"]; empty || without == wire {
+				t.Fatalf("%s with an empty label is sent as %s", s.Key(), without)
+			}
+		}
+	}
+}
+
+func TestNamesBeyondTheBoundHaveAHash(t *testing.T) {
+	ids := newIdentities("boat", nil, nil)
+	for i := range maxNames {
+		ids.name(fmt.Sprintf("n.%d", i))
+	}
+	if got := ids.name("one.more"); got != "one_more_"+shortHash("one.more") || len(ids.added) != maxNames {
+		t.Errorf("%q, %d names", got, len(ids.added))
 	}
 }
 
