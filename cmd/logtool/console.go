@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,8 @@ type console struct {
 	// outTerminal and errTerminal say that a person is reading along.
 	outTerminal, errTerminal bool
 	now                      func() time.Time
+	// wait lets time pass; nil: as it does.
+	wait func(ctx context.Context, d time.Duration) error
 }
 
 func newConsole(stdout, stderr *os.File) *console {

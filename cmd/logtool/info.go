@@ -130,6 +130,14 @@ func shippedText(s *eventlog.ShippedInfo) string {
 	if s.CursorMS != 0 {
 		text += " of " + timeText(s.CursorMS)
 	}
+	for _, n := range []struct {
+		samples uint64
+		state   string
+	}{{s.Unsettled, "not settled yet"}, {s.Rejected, "rejected"}, {s.Dropped, "dropped"}} {
+		if n.samples > 0 {
+			text += fmt.Sprintf(", %d %s", n.samples, n.state)
+		}
+	}
 	if s.OpenBatch != "" {
 		text += ", batch " + s.OpenBatch + " is open"
 	}

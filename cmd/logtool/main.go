@@ -14,6 +14,7 @@
 //     characters that a log carries in names, labels or texts are escaped.
 //   - A file is never overwritten, and one that was not written to its end
 //     never stands under its name.
+//   - Only ship uses the network, for the receiver that it is given.
 //
 // Exit codes: 0 done, 1 damage found, 2 usage, 3 cannot read or write.
 //
@@ -36,6 +37,7 @@ type commands struct {
 	Verify verifyCmd `cmd:"" help:"Check every record and the chain of the segments."`
 	Replay replayCmd `cmd:"" help:"Print the events in order, one JSON object a line."`
 	Export exportCmd `cmd:"" help:"Print the samples as JSON lines or CSV, one a line."`
+	Ship   shipCmd   `cmd:"" help:"Send to a receiver what it lacks of a log."`
 
 	Version kong.VersionFlag `help:"Print the version and exit."`
 }

@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"exits":      exits,
 			"snapshot":   snapshot,
 			"lines":      lines,
+			"receiver":   receiver,
 		},
 	})
 }

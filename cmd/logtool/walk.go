@@ -120,19 +120,23 @@ func newProgress(c *console, out *sink) *progress {
 
 // at notes that a record was read.
 func (p *progress) at(rec event.Record) {
-	if p.records++; p.w == nil || p.records%progressRecords != 0 {
+	if p.records++; p.records%progressRecords != 0 || !p.due() {
 		return
 	}
-	now := p.now()
-	if now.Before(p.next) {
-		return
-	}
-	p.next, p.shown = now.Add(progressEvery), true
 	at := ""
 	if ms, ok := eventTime(rec.Event); ok {
 		at = ", at " + timeText(ms)
 	}
-	fmt.Fprintf(p.w, "\r%d records read%s\x1b[K", p.records, at)
+	p.show(fmt.Sprintf("%d records read%s", p.records, at))
+}
+
+// due reports whether there is somebody to show a line to, and it is time for it.
+func (p *progress) due() bool { return p.w != nil && !p.now().Before(p.next) }
+
+// show puts a line in place of the one before.
+func (p *progress) show(line string) {
+	p.next, p.shown = p.now().Add(progressEvery), true
+	fmt.Fprintf(p.w, "\r%s\x1b[K", line)
 }
 
 // clear takes the line of progress off the terminal.

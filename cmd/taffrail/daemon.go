@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,8 +43,10 @@ type daemon struct {
 	log        *eventlog.Log
 	production *production
 	scheduler  *collectors.Scheduler
-	shipper    *shipper.Shipper // nil without an active remote
-	index      *projections.Engine
+	// shipper is nil without an active remote.
+	shipper atomic.Pointer[shipper.Shipper]
+	reloads <-chan config.Config // configurations to go on with
+	index   *projections.Engine
 }
 
 // run works until ctx is done and then stops in order.
@@ -61,7 +64,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		Str("device_id", d.context.DeviceID).
 		Str("version", version).
 		Int("collectors", len(d.jobs)).
-		Bool("remote", d.shipper != nil).
+		Bool("remote", d.shipper.Load() != nil).
 		Msg("taffrail runs")
 	indexed := d.startIndex()
 	d.work(ctx)
@@ -132,12 +135,12 @@ func (d *daemon) makeStages() (err error) {
 	if err != nil || !d.cfg.Remote.Active() {
 		return err
 	}
-	opts, err := newShipperOptions(d.cfg.Remote, d.context.DeviceID, d.clock, d.logger)
+	first, err := d.newShipper(d.cfg.Remote)
 	if err != nil {
 		return err
 	}
-	d.shipper, err = shipper.New(shippingLog{d.log, d.logger}, opts)
-	return err
+	d.shipper.Store(first)
+	return nil
 }
 
 // reportRecovery tells what the log found at its end.
@@ -163,8 +166,9 @@ func (d *daemon) work(ctx context.Context) {
 			d.logger.Error().Err(err).Str("error_type", "internal").Msg("collecting ended")
 		}
 	})
-	if d.shipper != nil {
-		stages.Go(func() { d.shipper.Run(ctx) })
+	if d.shipper.Load() != nil {
+		stages.Go(func() { d.ship(ctx) })
+		stages.Go(func() { d.watchLinks(ctx) })
 	}
 	stages.Go(func() { d.retain(ctx) })
 	stages.Wait()
@@ -192,12 +196,13 @@ func (d *daemon) retain(ctx context.Context) {
 
 // lastUpload ships what the last ticks brought.
 func (d *daemon) lastUpload() {
-	if d.shipper == nil {
+	last := d.shipper.Load()
+	if last == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastUploadTimeout)
 	defer cancel()
-	if err := d.shipper.Cycle(ctx); err != nil {
+	if err := last.Cycle(ctx); err != nil {
 		ledger := d.log.Ledger()
 		d.logger.Warn().Err(err).Uint64("pending", ledger.Pending()).
 			Msg("not everything was uploaded; the rest follows after the next start")

@@ -95,6 +95,38 @@ func TestContextCancellation_GracefulShutdown(t *testing.T) {
 	}
 }
 
+// TestSessionOfAnotherBootLostItsPower leaves a session behind as a boot would
+// that has ended, and needs no kernel that shows another boot id.
+func TestSessionOfAnotherBootLostItsPower(t *testing.T) {
+	dir := t.TempDir()
+	left := event.Context{SessionID: "cut off", BootID: "another boot", DeviceID: "d"}
+	l, err := eventlog.Open(logDir(dir), eventlog.Options{Context: left})
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := synthetic.NewDevice(5, 1000, event.Stamp{WallMS: event.PlausibleSinceMS, BootMS: 1000}, 1)
+	tick := device.Next()
+	for _, ev := range []event.Event{
+		&event.Session{Stamp: tick.Stamp, Phase: event.SessionStart, ID: left.SessionID, BootID: left.BootID, DeviceID: left.DeviceID},
+		tick,
+	} {
+		if _, err := l.Append(ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	runUntil(t, newDaemon(t, dir, ""), 1)
+	info, err := eventlog.Inspect(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(info.Sessions) != 2 || info.Sessions[0].End != event.EndPowerLost || info.Sessions[0].LastMS != tick.WallMS || info.Sessions[1].End != event.EndCompleted {
+		t.Errorf("%+v", info.Sessions)
+	}
+}
+
 // TestDaemonRunsOnADamagedLog flips a bit in each of 100 random places of older
 // segments, one after the other. Each time verification names the place, all
 // that lies outside the damaged group is read, and the log takes more.

@@ -32,11 +32,7 @@ const e2eBound = 8 * time.Minute
 func TestE2E_FullCollectionUploadCycle(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), e2eBound)
 	defer cancel()
-	receiver, err := victoria.Start(ctx, victoria.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer receiver.Stop()
+	receiver := startReceiver(t, ctx)
 	d := startDaemon(t, buildDaemon(t, ctx), receiver.URL)
 
 	var report healthReport
@@ -82,11 +78,7 @@ func TestE2E_FullCollectionUploadCycle(t *testing.T) {
 func TestE2E_ReceiverIsAwayAtFirst(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), e2eBound)
 	defer cancel()
-	receiver, err := victoria.Start(ctx, victoria.Options{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer receiver.Stop()
+	receiver := startReceiver(t, ctx)
 	if err := receiver.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +110,17 @@ func TestE2E_ReceiverIsAwayAtFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	compareWithReceiver(t, logged(t, d.stateDir), exported)
+}
+
+// startReceiver starts a VictoriaMetrics that ends with the test.
+func startReceiver(t *testing.T, ctx context.Context) *victoria.Server {
+	t.Helper()
+	receiver, err := victoria.Start(ctx, victoria.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(receiver.Kill)
+	return receiver
 }
 
 // buildDaemon builds this package.
@@ -171,6 +174,7 @@ type healthReport struct {
 	UptimeSeconds float64 `json:"uptime_seconds"`
 	Components    map[string]struct {
 		Status  string
+		Message string
 		Details struct {
 			Appended     uint64 `json:"appended_samples"`
 			Acknowledged uint64 `json:"acknowledged_samples"`

@@ -9,6 +9,7 @@ import (
 	"taffrail/collectors"
 	"taffrail/internal/event"
 	"taffrail/internal/health"
+	"taffrail/shipper"
 )
 
 // startHealth serves the health endpoints.
@@ -90,29 +91,59 @@ func (d *daemon) timeHealth() *health.Clock {
 }
 
 func (d *daemon) uploaderHealth(now time.Time) *health.Uploader {
-	ledger := d.log.Ledger()
+	ledger, uploading := d.log.Ledger(), d.shipper.Load()
 	u := &health.Uploader{
-		Enabled:             d.shipper != nil,
-		Pending:             d.production.pending(now, ledger.Sent+ledger.Dropped),
+		Enabled:             uploading != nil,
+		Pending:             d.production.pending(now, ledger.Done()),
 		ProductionPerSecond: d.production.perSecond(now),
 		Details: map[string]any{
 			"appended_samples":     ledger.Appended,
 			"acknowledged_samples": ledger.Sent,
 			"pending_samples":      ledger.Pending(),
+			"rejected_samples":     ledger.Rejected,
+			"dropped_samples":      ledger.Dropped,
+			"doubtful_samples":     ledger.Doubt(),
+			"unsettled_samples":    ledger.UnsettledSamples(),
 			"cursor":               ledger.Cursor(),
+			"settled":              ledger.SettledCursor(),
 		},
 	}
-	if d.shipper == nil {
+	if uploading == nil {
 		return u
 	}
-	status := d.shipper.Status()
+	status := uploading.Status()
 	u.LastSuccess, u.LastErrorAt = status.LastSuccess, status.LastErrorAt
 	u.Details["requests"] = status.Requests
 	u.Details["bytes_sent"] = status.BytesSent
+	u.Details["partial_success_total"] = status.PartialSuccesses
+	u.Details["repairs"] = status.Repairs
+	u.Details["repeats"] = status.Repeats
+	u.Details["read_access"] = status.ReadAccess
+	u.Details["settle_requests"] = status.Settle.Requests
+	u.Details["settle_bytes_sent"] = status.Settle.BytesSent
+	u.Details["settle_bytes_received"] = status.Settle.BytesReceived
+	if c := status.CatchUp; !c.Since.IsZero() {
+		u.Details["catch_up"] = catchUpDetails(c)
+	}
+	if status.LastErrorType != "" {
+		u.Details["error_type"] = status.LastErrorType
+	}
 	if status.LastError != nil {
 		u.LastError = status.LastError.Error()
 	}
 	return u
+}
+
+// catchUpDetails tells how a backlog is coming along.
+func catchUpDetails(c shipper.CatchUp) map[string]any {
+	details := map[string]any{"since": c.Since.UTC().Format(time.RFC3339)}
+	if c.FirstFresh > 0 {
+		details["first_fresh_seconds"] = c.FirstFresh.Seconds()
+	}
+	if c.Complete > 0 {
+		details["complete_seconds"] = c.Complete.Seconds()
+	}
+	return details
 }
 
 // production is a sink that passes ticks on to the log and remembers how many

@@ -103,6 +103,7 @@ func newShipperOptions(cfg config.Remote, deviceID string, clock device.Clock, l
 	return shipper.Options{
 		Remote: shipper.Remote{
 			URL:       cfg.ImportURL(),
+			ReadURL:   cfg.ReadURL,
 			AuthToken: token,
 			CAFile:    cfg.CAFile,
 			ProxyURL:  cfg.ProxyURL,
@@ -110,10 +111,12 @@ func newShipperOptions(cfg config.Remote, deviceID string, clock device.Clock, l
 			UserAgent: "taffrail/" + version,
 			DeviceID:  deviceID,
 		},
-		UploadInterval: cfg.UploadInterval.Std(),
-		BatchSize:      cfg.BatchSize,
-		ChunkSize:      cfg.ChunkSize,
-		MaxChunkBytes:  int(cfg.MaxChunkBytes),
+		UploadInterval:         cfg.UploadInterval.Std(),
+		BatchSize:              cfg.BatchSize,
+		ChunkSize:              cfg.ChunkSize,
+		MaxChunkBytes:          int(cfg.MaxChunkBytes),
+		ReplayWindow:           cfg.ReplayWindow.Std(),
+		BackfillBytesPerSecond: int(cfg.BackfillBytesPerSecond),
 		Retry: shipper.Retry{
 			MaxAttempts:    cfg.RetryMaxAttempts(),
 			InitialBackoff: cfg.Retry.InitialBackoff.Std(),
