@@ -11,6 +11,8 @@ func required() []string {
 		"TestTimestampSortingWithinChunks",
 		"TestBuildVMJSONL_FiltersStringMetrics",
 		"TestBuildChunks_SkipsEmptyChunks",
+		"TestWireLabelsAreSeriesDeviceAndTags",
+		"TestTransportIsSmallAndFollowsNothing",
 
 		// What happens when the receiver does not take it.
 		"TestExponentialBackoff_WithJitter",
@@ -41,5 +43,31 @@ func required() []string {
 		"TestQueryUnuploaded_FiltersStringMetrics",
 		"TestGetPendingCount_FiltersStringMetrics",
 		"TestUploadMetrics_StringMetricsRemainInStorage",
+		"TestCheckpointsPersist",
+		"TestFailedUploadMarksNothing",
+
+		// A state directory has one owner.
+		"TestAcquireRelease",
+		"TestSecondAcquireRefused",
+		"TestOtherProcessHolds",
+		"TestForeignContent",
+
+		// Exactly once, whatever the link and the receiver do.
+		"TestNoDuplicateUploads_SameBatchRetried",
+		"TestNoDuplicateUploads_NetworkRetry",
+		"TestChunkReplay_DedupKeyPrevents",
+		"TestChunkAtomicity_5xxForcesFullRetry",
+		"TestPartialSuccess_VMAccepts25Of50",
+		"TestPartialSuccess_Fallback200WithoutDetails",
+		"TestChunkByteLimit_AutoBisecting",
+		"TestChunkCompression_TargetSize",
+		"TestEmptyChunkSkipping_AllStringMetrics",
+		"TestNetworkPartition_ResumesAfterRecovery",
+		"TestTimestampValidation_FarFutureClamping",
+		"TestEachSampleArrivesOnce",
+		"TestE2E_CaptivePortalMarksNothing",
+		"TestRestartInAnOutageOfManySegments",
+		"TestHostileSamplesBlockNothing",
+		"TestWindowsOfFiveMinutesAreUsed",
 	}
 }

@@ -22,20 +22,20 @@ func owner() reconcile.Owner {
 // configuration returns the daemon's configuration: everything is small or short,
 // so that a second has many segments, batches, attempts and ticks. What decides
 // the times of ticks under a clock that nobody trusts is for others to test.
-func configuration(remote string, l life) string {
+func configuration(remote string, m mode, l life) string {
 	o := owner()
 	return fmt.Sprintf(`device: {id: %s, tags: {site: %s}}
 log: {segment_size: 64KiB}
 remote:
   url: %s
-  upload_interval: 200ms
+  upload_interval: %s
   timeout: 2s
   batch_size: %d
   chunk_size: %d
   clock_hold: 0s
   retry: {max_attempts: 2, initial_backoff: 50ms, max_backoff: 200ms}
-logging: {format: json}
-`, o.DeviceID, o.Tags["site"], remote, l.batchSize, l.chunkSize)
+%slogging: {format: json}
+`, o.DeviceID, o.Tags["site"], remote, l.upload, l.batchSize, l.chunkSize, m.remote)
 }
 
 // everything is the selector of all series: nothing else sends to this receiver,
@@ -89,15 +89,20 @@ func (t *trial) checkContents() error {
 	if err != nil {
 		return err
 	}
-	chunks, lost, err := t.recorder.records()
-	if err != nil {
-		t.report.problem(planned, err.Error())
-	}
 	r := &t.report
+	through, err := t.recorder.records()
+	if err != nil {
+		r.problem(planned, err.Error())
+	}
 	r.problem(witnessed, compareSightings(seen, log.ticks)...)
-	r.problem(planned, compareChunks(chunks, log.plans)...)
+	r.problem(planned, compareChunks(through.chunks, log.plans)...)
 	r.ticks, r.seen = len(log.ticks), len(seen)
-	r.chunks, r.repeated, r.lost = len(chunks), repeats(chunks), lost
+	r.chunks, r.repeated, r.parts = len(through.chunks), repeats(through.chunks), parts(through.chunks)
+	r.lost, r.probes, r.swaps = through.lost, through.probes, through.swaps
+	r.repairs, r.proofs = log.repairs, log.proofs
+	if through.reads > 0 && !t.mode.reads {
+		r.problem(settled, fmt.Sprintf("the receiver was asked %d times, though it is not to be", through.reads))
+	}
 	return nil
 }
 
@@ -117,17 +122,35 @@ func (t *trial) checkReceiver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	merged, err := t.receiver.ExportDeduplicated(ctx, everything)
-	if err != nil {
-		return err
+	export := raw
+	switch {
+	case t.mode.merges:
+		if export, err = t.receiver.ExportDeduplicated(ctx, everything); err != nil {
+			return err
+		}
+	case t.pace == swaps: // then it is the link that has made two of one
+		export = reconcile.Once(raw)
 	}
 	r := &t.report
-	r.outcome, r.raw = reconcile.Judge(log, merged), reconcile.Repeated(raw)
+	r.outcome, r.raw = reconcile.Judge(log, export), reconcile.Repeated(raw)
 	r.problem(atReceiver, r.outcome.Differences...)
 	if r.outcome.Found == 0 {
 		r.problem(atReceiver, "it holds nothing")
 	}
+	t.checkLedger(&log)
 	return nil
+}
+
+// checkLedger looks at what the log says of its uploads.
+func (t *trial) checkLedger(log *reconcile.Log) {
+	r := &t.report
+	r.unsettled, r.rejected = log.Unsettled, log.Rejected+log.Dropped
+	if r.rejected > 0 {
+		r.problem(settled, fmt.Sprintf("%d samples are rejected, %d dropped", log.Rejected, log.Dropped))
+	}
+	if log.Doubtful > 0 || log.Unsettled > 0 && t.settles() {
+		r.problem(settled, fmt.Sprintf("%d samples are in doubt, %d not settled", log.Doubtful, log.Unsettled))
+	}
 }
 
 // exportLog puts what logtool exports as CSV in the place of what a reader of

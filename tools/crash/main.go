@@ -52,16 +52,20 @@ import (
 
 func main() {
 	var opts options
-	flag.IntVar(&opts.kills, "n", 30, "`kills` of the daemon per seed")
+	flag.StringVar(&opts.mode, "mode", "merging", "what the receiver does: merging, plain, blind or all")
+	flag.IntVar(&opts.kills, "n", 30, "`kills` of the daemon per seed, and of the receiver")
 	flag.Uint64Var(&opts.seed, "seed", 0, "first `seed`; 0: from the clock")
 	flag.IntVar(&opts.seeds, "seeds", 1, "`number` of seeds, one after the other")
-	flag.BoolVar(&opts.stops, "vmstops", true, "stop and start the receiver meanwhile")
+	flag.BoolVar(&opts.vmkills, "vmkills", true, "kill and start the receiver meanwhile")
+	flag.BoolVar(&opts.vmstops, "vmstops", true, "stop and start the receiver meanwhile")
+	flag.BoolVar(&opts.swaps, "swaps", false, "kill nothing; deliver some chunks twice and others never")
+	flag.IntVar(&opts.parallel, "j", 1, "`trials` at once")
 	flag.StringVar(&opts.mutant, "mutant", "", "run the mutant of this `name`")
 	flag.BoolVar(&opts.mutants, "mutants", false, "run all mutants; each must be caught")
 	flag.StringVar(&opts.dir, "dir", "", "keep all files in this `directory`")
 	flag.BoolVar(&opts.keep, "keep", false, "do not remove the files in the end")
 	flag.Parse()
-	if flag.NArg() > 0 || opts.kills < 0 || opts.seeds < 1 || opts.mutants && (opts.mutant != "" || opts.seeds > 1) {
+	if flag.NArg() > 0 || opts.kills < 0 || opts.seeds < 1 || opts.parallel < 1 || opts.mutants && (opts.mutant != "" || opts.seeds > 1) {
 		flag.Usage()
 		os.Exit(2)
 	}

@@ -80,6 +80,9 @@ func TestFindMutant(t *testing.T) {
 		if got, err := findMutant(m.name); err != nil || got.shows != m.shows {
 			t.Errorf("%s: %v", m.name, err)
 		}
+		if _, err := m.setup(programs{}); err != nil {
+			t.Errorf("%s: %v", m.name, err)
+		}
 	}
 	if _, err := findMutant("none"); err == nil || !strings.Contains(err.Error(), mutants()[0].name) {
 		t.Errorf("error %v", err)

@@ -12,35 +12,39 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 )
 
 // maxBody bounds what is read of a request, and what it may unpack to.
 const maxBody = 64 << 20
 
-// lostShare: one answer of this many is lost, though the receiver has stored the
-// chunk.
-const lostShare = 25
+// importSuffix is how the path of an import ends. All else only asks.
+const importSuffix = "/api/v1/import"
 
 // recorder stands between daemon and receiver, passes on what it is sent, and
 // remembers it. While the receiver is away it breaks connections off; it loses
-// some answers too.
+// some answers too. It keeps no body back.
 type recorder struct {
 	url    string
 	logDir string
 	server *http.Server
 	proxy  *httputil.ReverseProxy
+	share  int // one answer of this many is lost
 
 	mu     sync.Mutex // guards what follows
 	rand   *rand.Rand // decides which answers are lost; nil: none
+	swaps  *swapper   // puts chunks in the place of others; nil: none
 	chunks []sent
 	lost   int
+	probes int // imports without a line
+	reads  int
 	errs   []error
 }
 
-// startRecorder starts a recorder before the receiver at target. The plans of
-// what is sent are looked for in logDir.
-func startRecorder(target, logDir string, answers *rand.Rand) (*recorder, error) {
+// startRecorder starts a recorder before the receiver at target, which loses one
+// answer of share. The plans of what is sent are looked for in logDir.
+func startRecorder(target, logDir string, share int, answers *rand.Rand) (*recorder, error) {
 	to, err := url.Parse(target)
 	if err != nil {
 		return nil, fmt.Errorf("start recorder: %w", err)
@@ -50,18 +54,19 @@ func startRecorder(target, logDir string, answers *rand.Rand) (*recorder, error)
 		return nil, fmt.Errorf("start recorder: %w", err)
 	}
 	silent := log.New(io.Discard, "", 0) // what is broken off here is meant to be
-	r := &recorder{url: "http://" + listener.Addr().String(), logDir: logDir, rand: answers}
+	r := &recorder{url: "http://" + listener.Addr().String(), logDir: logDir, share: share, rand: answers}
+	both := pairs{listener}
 	r.proxy = &httputil.ReverseProxy{
 		Rewrite:        func(p *httputil.ProxyRequest) { p.SetURL(to) },
-		Transport:      &http.Transport{}, // no proxy of the environment
+		Transport:      both,
 		ModifyResponse: r.answer,
 		ErrorLog:       silent,
 		// The daemon is to see a connection that breaks, not an answer that
 		// its receiver never gave.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	r.server = &http.Server{Handler: r, ErrorLog: silent}
-	go r.server.Serve(listener)
+	r.server = &http.Server{Handler: r, ErrorLog: silent, ConnContext: inContext, ConnState: follow}
+	go r.server.Serve(both)
 	return r, nil
 }
 
@@ -70,56 +75,96 @@ func (r *recorder) close() error { return r.server.Close() }
 
 // ServeHTTP implements http.Handler.
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	if req.Method == http.MethodPost {
-		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
-		if err != nil {
-			panic(http.ErrAbortHandler) // the daemon was killed while it sent
-		}
-		r.record(req.Header, body)
-		req.Body = io.NopCloser(bytes.NewReader(body))
+	if !isImport(req) {
+		r.mu.Lock()
+		r.reads++
+		r.mu.Unlock()
+		r.proxy.ServeHTTP(w, req)
+		return
 	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	if err != nil {
+		panic(http.ErrAbortHandler) // the daemon was killed while it sent
+	}
+	body = r.record(req.Header, body)
+	req.Body = io.NopCloser(bytes.NewReader(body))
+	req.ContentLength = int64(len(body))
 	r.proxy.ServeHTTP(w, req)
 }
 
-func (r *recorder) record(h http.Header, body []byte) {
-	chunk, err := parseSent(h, body)
-	if err == nil {
+func isImport(req *http.Request) bool {
+	return req.Method == http.MethodPost && strings.HasSuffix(req.URL.Path, importSuffix)
+}
+
+// record remembers a request and returns the body to pass on.
+func (r *recorder) record(h http.Header, body []byte) []byte {
+	chunk, jsonl, err := parseSent(h, body)
+	probe := err == nil && chunk.batch == ""
+	if err == nil && !probe {
 		chunk.planned, err = mentions(r.logDir, chunk.batch)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil {
+	switch {
+	case err != nil:
 		r.errs = append(r.errs, err)
-		return
+		return body
+	case probe:
+		r.probes++
+		return body
 	}
 	r.chunks = append(r.chunks, chunk)
+	if r.swaps != nil {
+		return r.swaps.pass(body, jsonl)
+	}
+	return body
 }
 
 // errLost stands for an answer that the daemon does not get.
 var errLost = errors.New("answer lost")
 
-// answer decides whether the daemon gets the receiver's answer to a chunk.
+// answer decides whether the daemon gets the receiver's answer to an import.
 func (r *recorder) answer(resp *http.Response) error {
+	if resp.Close {
+		// The daemon is told what the receiver told.
+		resp.Header.Set("Connection", "close")
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if resp.Request.Method != http.MethodPost || r.rand == nil || r.rand.IntN(lostShare) > 0 {
+	if !isImport(resp.Request) || r.rand == nil || r.rand.IntN(r.share) > 0 {
 		return nil
 	}
 	r.lost++
 	return errLost
 }
 
-// loseNoMore lets all answers through from now on.
-func (r *recorder) loseNoMore() {
+// calm lets all answers through from now on, and each chunk in its own place.
+func (r *recorder) calm() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rand = nil
+	if r.swaps != nil {
+		r.swaps.over = true
+	}
 }
 
-// records returns what was sent, how many answers were lost, and what was sent
-// that is no chunk.
-func (r *recorder) records() (chunks []sent, lost int, err error) {
+// recorded is what went through a recorder.
+type recorded struct {
+	chunks []sent
+	lost   int // answers
+	probes int
+	reads  int
+	swaps  int // chunks in whose place another went
+}
+
+// records returns what went through. The error says what was sent that is no
+// chunk.
+func (r *recorder) records() (recorded, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.chunks), r.lost, errors.Join(r.errs...)
+	all := recorded{chunks: slices.Clone(r.chunks), lost: r.lost, probes: r.probes, reads: r.reads}
+	if r.swaps != nil {
+		all.swaps = r.swaps.swaps
+	}
+	return all, errors.Join(r.errs...)
 }

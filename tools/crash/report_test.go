@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"taffrail/internal/config"
 	"taffrail/tools/reconcile"
@@ -29,31 +30,52 @@ func TestReportSaysWhatFailed(t *testing.T) {
 }
 
 func TestTotals(t *testing.T) {
-	var all totals
-	all.add(&report{kills: 3, seen: 5, outcome: reconcile.Outcome{Found: 10}})
-	if got, want := all.line(), "total: 1 seeds, 3 kills; 5 appends witnessed, 0 wrong; 10 samples: 0 missing, 0 twice, 0 extra, 0 off: ok"; got != want {
+	all := totals{mode: "plain"}
+	all.add(&report{kills: 3, receiverKills: 2, seen: 5, chunks: 7, outcome: reconcile.Outcome{Found: 10}})
+	if got := all.line(); !strings.HasPrefix(got, "plain, total: 1 seeds, 3 kills, receiver 2 kills, ") || !strings.HasSuffix(got, ": ok") {
 		t.Errorf("got %s", got)
 	}
-	bad := &report{kills: 2, outcome: reconcile.Outcome{Found: 4, Missing: 1, Twice: 2, Extra: 3, Off: 4}}
+	bad := &report{kills: 2, receiverKills: 2, lost: 1, chunks: 2, repeated: 1, repairs: 4, rejected: 6, raw: 9,
+		outcome: reconcile.Outcome{Found: 4, Missing: 1, Twice: 2, Extra: 3, Off: 4}}
 	bad.problem(witnessed, "x", "y")
+	bad.problem(planned, "z")
 	all.add(bad)
-	if got, want := all.line(), "total: 2 seeds, 5 kills; 5 appends witnessed, 2 wrong; 14 samples: 1 missing, 2 twice, 3 extra, 4 off: 1 FAILED"; got != want {
+	const want = "plain, total: 2 seeds, 5 kills, receiver 4 kills, 1 answers lost; 5 appends witnessed, 2 wrong; " +
+		"9 chunks, 1 again, 1 wrong; 4 repairs; 14 samples: 1 missing, 2 twice, 3 extra, 4 off, 6 rejected (raw twice 9): 1 FAILED"
+	if got := all.line(); got != want {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestConfigurationIsTaken(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "taffrail.yaml")
-	text := configuration("http://127.0.0.1:2", life{batchSize: 12, chunkSize: 5})
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for _, m := range modes() {
+		file := filepath.Join(t.TempDir(), "taffrail.yaml")
+		text := configuration("http://127.0.0.1:2", m, life{upload: time.Second, batchSize: 12, chunkSize: 5})
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, warnings, err := config.Load(file, nil)
+		if err != nil || len(warnings) > 0 {
+			t.Fatalf("%v, warnings %q", err, warnings)
+		}
+		if cfg.Device.ID != owner().DeviceID || cfg.Device.Tags["site"] != owner().Tags["site"] ||
+			cfg.Remote.BatchSize != 12 || cfg.Remote.ChunkSize != 5 || cfg.Remote.ClockHold != 0 ||
+			cfg.Remote.UploadInterval.Std() != time.Second || (cfg.Remote.ReadURL == config.ReadOff) == m.reads {
+			t.Errorf("got %+v", cfg)
+		}
 	}
-	cfg, warnings, err := config.Load(file, nil)
-	if err != nil || len(warnings) > 0 {
-		t.Fatalf("%v, warnings %q", err, warnings)
+}
+
+func TestFindModes(t *testing.T) {
+	for _, m := range modes() {
+		if got, err := findModes(m.name); err != nil || len(got) != 1 || got[0].name != m.name || m.lostShare == 0 {
+			t.Errorf("%s: %v (%v)", m.name, got, err)
+		}
 	}
-	if cfg.Device.ID != owner().DeviceID || cfg.Device.Tags["site"] != owner().Tags["site"] ||
-		cfg.Remote.BatchSize != 12 || cfg.Remote.ChunkSize != 5 || cfg.Remote.ClockHold != 0 {
-		t.Errorf("got %+v", cfg)
+	if got, err := findModes("all"); err != nil || len(got) != len(modes()) {
+		t.Errorf("%d modes (%v)", len(got), err)
+	}
+	if _, err := findModes("none"); err == nil || !strings.Contains(err.Error(), "plain") {
+		t.Errorf("error %v", err)
 	}
 }

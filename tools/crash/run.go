@@ -7,20 +7,38 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"taffrail/internal/victoria"
 	"taffrail/tools/agent"
 )
 
 type options struct {
-	kills   int
-	seed    uint64
-	seeds   int
-	stops   bool
-	mutant  string // "": the daemon as it is
-	mutants bool
-	dir     string // "": a temporary one
-	keep    bool
+	kills    int
+	seed     uint64
+	seeds    int
+	mode     string // the name of one, or "all"
+	vmkills  bool   // the receiver is killed
+	vmstops  bool   // the receiver is stopped in order
+	swaps    bool   // nothing of that, but chunks that arrive twice and others never
+	parallel int
+	mutant   string // "": the daemon as it is
+	mutants  bool
+	dir      string // "": a temporary one
+	keep     bool
+}
+
+// pace returns how the receiver is disturbed.
+func (o *options) pace() pace {
+	switch {
+	case o.swaps:
+		return swaps
+	case o.vmkills:
+		return storm
+	case o.vmstops:
+		return stops
+	}
+	return quiet
 }
 
 // Errors that mean: the harness did its work, and this is what it found.
@@ -37,11 +55,17 @@ type harness struct {
 	programs
 	opts options
 	dir  string
-	out  io.Writer
+
+	mu  sync.Mutex // guards out
+	out io.Writer
 }
 
 // run is the whole program.
 func run(ctx context.Context, opts options, out io.Writer) (err error) {
+	chosen, err := findModes(opts.mode)
+	if err != nil {
+		return err
+	}
 	dir, remove, err := directory(opts)
 	if err != nil {
 		return err
@@ -55,7 +79,7 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
 	h := &harness{opts: opts, dir: dir, out: out}
-	fmt.Fprintln(out, "building; this takes a minute or two where nothing is cached")
+	h.print("building; this takes a minute or two where nothing is cached\n")
 	if h.logtool, err = agent.Build(ctx, dir, "logtool", ""); err != nil {
 		return err
 	}
@@ -67,13 +91,12 @@ func run(ctx context.Context, opts options, out io.Writer) (err error) {
 		if err != nil {
 			return err
 		}
-		if h.daemon, err = h.buildMutant(ctx, m); err != nil {
-			return err
-		}
-	} else if h.daemon, err = agent.Build(ctx, dir, "taffrail", ""); err != nil {
+		return h.runMutant(ctx, m)
+	}
+	if h.daemon, err = agent.Build(ctx, dir, "taffrail", ""); err != nil {
 		return err
 	}
-	return h.runSeeds(ctx)
+	return h.runSeeds(ctx, chosen)
 }
 
 // directory returns where the files go, and whether to remove them.
@@ -88,39 +111,77 @@ func directory(opts options) (dir string, remove bool, err error) {
 	return dir, false, os.MkdirAll(dir, 0o755)
 }
 
-// runSeeds runs one trial after the other.
-func (h *harness) runSeeds(ctx context.Context) error {
-	var all totals
-	for i := range h.opts.seeds {
-		seed := h.opts.seed + uint64(i)
-		fmt.Fprintf(h.out, "seed %d: begins; alone: -n %d -seed %d\n", seed, h.opts.kills, seed)
-		r, err := h.trial(ctx, h.programs, "", seed)
+func (h *harness) print(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fmt.Fprintf(h.out, format, args...)
+}
+
+// each runs n jobs, as many at once as the options say. The first error ends all.
+func (h *harness) each(ctx context.Context, n int, job func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	free := make(chan struct{}, h.opts.parallel)
+	var jobs sync.WaitGroup
+	for i := range n {
+		free <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		jobs.Go(func() {
+			defer func() { <-free }()
+			if err := job(ctx, i); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	jobs.Wait()
+	return context.Cause(ctx)
+}
+
+// runSeeds runs the trials of all seeds in all modes.
+func (h *harness) runSeeds(ctx context.Context, chosen []mode) error {
+	all := make([]totals, len(chosen))
+	var mu sync.Mutex // guards all
+	err := h.each(ctx, h.opts.seeds*len(chosen), func(ctx context.Context, i int) error {
+		m, seed := i%len(chosen), h.opts.seed+uint64(i/len(chosen))
+		s := setup{h.programs, chosen[m], h.opts.pace(), h.opts.kills}
+		h.print("%s, seed %d: begins; alone: -mode %s -n %d -seed %d\n", s.mode.name, seed, s.mode.name, s.kills, seed)
+		r, err := h.trial(ctx, s, "", seed)
 		if err != nil {
 			return err
 		}
-		all.add(r)
+		mu.Lock()
+		defer mu.Unlock()
+		all[m].add(r)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if h.opts.seeds > 1 {
-		fmt.Fprintln(h.out, all.line())
+	for i := range all {
+		if h.opts.seeds > 1 {
+			h.print("%s\n", all[i].line())
+		}
+		if all[i].failed > 0 {
+			err = errFailed
+		}
 	}
-	if all.failed > 0 {
-		return errFailed
-	}
-	return nil
+	return err
 }
 
 // trial runs one seed, prints what came of it, and removes its files if that was
 // as it should be.
-func (h *harness) trial(ctx context.Context, p programs, prefix string, seed uint64) (*report, error) {
-	dir := filepath.Join(h.dir, fmt.Sprintf("%sseed-%d", prefix, seed))
+func (h *harness) trial(ctx context.Context, s setup, prefix string, seed uint64) (*report, error) {
+	dir := filepath.Join(h.dir, fmt.Sprintf("%s%s-seed-%d", prefix, s.mode.name, seed))
 	if _, err := os.Stat(dir); err == nil {
 		return nil, fmt.Errorf("%s is there already; a trial begins with nothing", dir)
 	}
-	r, err := runTrial(ctx, p, dir, seed, h.opts.kills, h.opts.stops)
+	r, err := runTrial(ctx, s, dir, seed)
 	if err != nil {
-		return nil, fmt.Errorf("seed %d: %w", seed, err)
+		return nil, fmt.Errorf("%s, seed %d: %w", s.mode.name, seed, err)
 	}
-	fmt.Fprintf(h.out, "%s\n%s", r.line(), r.details())
+	h.print("%s\n%s", r.line(), r.details())
 	if r.ok() && !h.opts.keep {
 		return r, os.RemoveAll(dir)
 	}
@@ -146,37 +207,45 @@ func (h *harness) buildMutant(ctx context.Context, m mutant) (string, error) {
 // runMutants sees to it that each defect is found, and by the check that is there
 // to find it.
 func (h *harness) runMutants(ctx context.Context) error {
+	all := mutants()
+	var mu sync.Mutex // guards uncaught
 	uncaught := 0
-	for _, m := range mutants() {
-		fmt.Fprintf(h.out, "mutant %s: %s\n", m.name, m.shows)
-		caught, err := h.tryMutant(ctx, m)
+	err := h.each(ctx, len(all), func(ctx context.Context, i int) error {
+		err := h.runMutant(ctx, all[i])
+		if errors.Is(err, errUncaught) {
+			mu.Lock()
+			defer mu.Unlock()
+			uncaught++
+			return nil
+		}
+		return err
+	})
+	if err == nil && uncaught > 0 {
+		return fmt.Errorf("%w: %d of %d", errUncaught, uncaught, len(all))
+	}
+	return err
+}
+
+// runMutant runs trials until one of them fails the mutant's check.
+func (h *harness) runMutant(ctx context.Context, m mutant) error {
+	h.print("mutant %s: %s\n", m.name, m.shows)
+	s, err := m.setup(h.programs)
+	if err != nil {
+		return err
+	}
+	if s.daemon, err = h.buildMutant(ctx, m); err != nil {
+		return err
+	}
+	for i := range mutantTries {
+		r, err := h.trial(ctx, s, m.name+"-", h.opts.seed+uint64(i))
 		if err != nil {
 			return err
 		}
-		verdict := "caught"
-		if !caught {
-			verdict = "NOT CAUGHT"
-			uncaught++
-		}
-		fmt.Fprintf(h.out, "mutant %s: %s by the check %q\n", m.name, verdict, m.by)
-	}
-	if uncaught > 0 {
-		return fmt.Errorf("%w: %d of %d", errUncaught, uncaught, len(mutants()))
-	}
-	return nil
-}
-
-// tryMutant runs trials until one of them fails the mutant's check.
-func (h *harness) tryMutant(ctx context.Context, m mutant) (caught bool, err error) {
-	p := h.programs
-	if p.daemon, err = h.buildMutant(ctx, m); err != nil {
-		return false, err
-	}
-	for i := range mutantTries {
-		r, err := h.trial(ctx, p, m.name+"-", h.opts.seed+uint64(i))
-		if err != nil || len(r.problems[m.by]) > 0 {
-			return err == nil, err
+		if len(r.problems[m.by]) > 0 {
+			h.print("mutant %s: caught by the check %q\n", m.name, m.by)
+			return nil
 		}
 	}
-	return false, nil
+	h.print("mutant %s: NOT CAUGHT by the check %q\n", m.name, m.by)
+	return errUncaught
 }

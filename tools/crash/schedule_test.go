@@ -7,15 +7,18 @@ import (
 )
 
 func TestScheduleFollowsFromTheSeed(t *testing.T) {
-	a, b := newSchedule(7, 30, true), newSchedule(7, 30, true)
-	if !reflect.DeepEqual(a, b) {
-		t.Errorf("one seed gave two schedules:\n%+v\n%+v", a, b)
-	}
-	if c := newSchedule(8, 30, true); reflect.DeepEqual(a.lives, c.lives) || reflect.DeepEqual(a.outages, c.outages) {
-		t.Error("two seeds gave one schedule")
+	for _, p := range []pace{stops, storm, steady, quiet, swaps} {
+		a, b := newSchedule(7, 30, p), newSchedule(7, 30, p)
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: one seed gave two schedules:\n%+v\n%+v", p, a, b)
+		}
+		if c := newSchedule(8, 30, p); reflect.DeepEqual(a.acts, c.acts) {
+			t.Errorf("%s: two seeds gave one schedule", p)
+		}
 	}
 	// Without its stops the daemon is killed at the same moments.
-	if c := newSchedule(7, 30, false); !reflect.DeepEqual(a.lives, c.lives) || len(c.outages) > 0 {
+	a, c := newSchedule(7, 30, stops), newSchedule(7, 30, quiet)
+	if !reflect.DeepEqual(a.acts[0].lives, c.acts[0].lives) || len(a.acts[0].outages) == 0 || len(c.acts[0].outages) > 0 {
 		t.Errorf("without stops: %+v", c)
 	}
 }
@@ -23,8 +26,8 @@ func TestScheduleFollowsFromTheSeed(t *testing.T) {
 func TestScheduleHasAllSortsOfLives(t *testing.T) {
 	early, late, batches := 0, 0, map[int]bool{}
 	var total, outages time.Duration
-	s := newSchedule(1, 200, true)
-	for _, l := range s.lives {
+	a := newSchedule(1, 200, stops).acts[0]
+	for _, l := range a.lives {
 		if l.length < 0 || l.length > longestLife {
 			t.Errorf("a life of %v", l.length)
 		}
@@ -37,13 +40,45 @@ func TestScheduleHasAllSortsOfLives(t *testing.T) {
 		batches[l.batchSize] = true
 		total += l.length
 	}
-	for _, o := range s.outages {
+	for _, o := range a.outages {
 		outages += o.up + o.down
 	}
-	if len(s.lives) != 201 || early < 30 || late < 50 || len(batches) != 3 {
-		t.Errorf("%d lives: %d end early, %d late, batch sizes %v", len(s.lives), early, late, batches)
+	if len(a.lives) != 200 || early < 30 || late < 50 || len(batches) != 3 {
+		t.Errorf("%d lives: %d end early, %d late, batch sizes %v", len(a.lives), early, late, batches)
 	}
 	if outages < total {
 		t.Errorf("outages for %v of %v", outages, total)
+	}
+}
+
+func TestScheduleKillsBothAsOften(t *testing.T) {
+	for kills, calm := range map[int]int{0: 0, 1: 0, calmShare: 0, calmShare + 1: 1, 2*calmShare + 1: 2} {
+		lives, of, orderly, long, storing := 0, 0, 0, 0, 0
+		for _, a := range newSchedule(3, kills, storm).acts {
+			if len(a.spare) == 0 {
+				t.Error("the receiver's outages may be cut short")
+			}
+			if a.lives[0].length >= shortestCalm {
+				long++
+				continue
+			}
+			lives += len(a.lives)
+			for _, o := range a.outages {
+				if o.kill {
+					of++
+				} else {
+					orderly++
+				}
+				if o.up > briefUp {
+					storing++
+				}
+			}
+		}
+		if lives != kills || of != kills || long != calm {
+			t.Errorf("%d kills: %d of the daemon, %d of the receiver, %d calm times", kills, lives, of, long)
+		}
+		if kills > 2*calmShare && (orderly == 0 || storing == 0) {
+			t.Errorf("%d stops, %d times the receiver stores", orderly, storing)
+		}
 	}
 }

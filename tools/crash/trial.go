@@ -13,57 +13,71 @@ import (
 	"taffrail/tools/agent"
 )
 
-const (
-	collectInterval = 200 * time.Millisecond
-	// catchUpBound is the longest time for what is left at the end.
-	catchUpBound = time.Minute
-	pollInterval = 50 * time.Millisecond
-)
+const collectInterval = 200 * time.Millisecond
 
 // programs are the paths of what is under test.
 type programs struct {
 	daemon, logtool string
 }
 
+// setup says what a trial is made of, its seed apart.
+type setup struct {
+	programs
+	mode  mode
+	pace  pace
+	kills int
+}
+
+// settles reports whether the trial waits until all is settled. Where the receiver
+// was never killed, what it acknowledged is there.
+func (s *setup) settles() bool { return s.pace == storm || s.pace == steady || s.pace == swaps }
+
 // trial is one daemon's state directory with one receiver, from their first
 // start to the comparison.
 type trial struct {
-	programs
+	setup
 	schedule
 	dir      string
 	address  string // of the daemon's health server
 	receiver *victoria.Server
 	recorder *recorder
 	witness  witness
-	report   report
+
+	mu     sync.Mutex // guards report while the trial is disturbed
+	report report
 }
 
 // runTrial runs the schedule of a seed with all its files in dir. The error says
 // that the trial could not be made; what it found is in the report.
-func runTrial(ctx context.Context, p programs, dir string, seed uint64, kills int, stops bool) (_ *report, err error) {
+func runTrial(ctx context.Context, s setup, dir string, seed uint64) (_ *report, err error) {
 	began := time.Now()
 	t := &trial{
-		programs: p,
-		schedule: newSchedule(seed, kills, stops),
+		setup:    s,
+		schedule: newSchedule(seed, s.kills, s.pace),
 		dir:      dir,
 		address:  victoria.FreeAddress(),
-		report:   report{seed: seed},
+		report:   report{mode: s.mode.name, seed: seed},
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	t.receiver, err = victoria.Start(ctx, victoria.Options{Dir: dir})
+	t.receiver, err = victoria.Start(ctx, victoria.Options{Dir: dir, Flags: s.mode.flags})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.receiver.Stop()) }()
-	t.recorder, err = startRecorder(t.receiver.URL, filepath.Join(t.stateDir(), "log"), t.answers)
+	t.recorder, err = startRecorder(t.receiver.URL, filepath.Join(t.stateDir(), "log"), s.mode.lostShare, t.answers)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, t.recorder.close()) }()
-	if err := t.disturb(ctx); err != nil {
-		return nil, err
+	if s.pace == swaps {
+		t.recorder.swaps = newSwapper(t.swaps)
+	}
+	for i := range t.acts {
+		if err := t.play(ctx, &t.acts[i]); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.finish(ctx); err != nil {
 		return nil, err
@@ -77,29 +91,56 @@ func runTrial(ctx context.Context, p programs, dir string, seed uint64, kills in
 
 func (t *trial) stateDir() string { return filepath.Join(t.dir, "taffrail-data") }
 
-// disturb starts and kills the daemon again and again, while the receiver comes
-// and goes. In the end the receiver is there.
-func (t *trial) disturb(ctx context.Context) (err error) {
+// problem notes a problem while the trial is disturbed.
+func (t *trial) problem(of kind, lines ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.report.problem(of, lines...)
+}
+
+// play starts and kills the daemon again and again, while the receiver comes and
+// goes. In the end the receiver is there.
+func (t *trial) play(ctx context.Context, a *act) (err error) {
 	outages, cancel := context.WithCancel(ctx)
-	var stopped sync.WaitGroup
-	var stopping error
-	stopped.Go(func() { stopping = t.stopReceiver(outages) })
+	done := make(chan struct{})
+	var failed error
+	go func() {
+		defer close(done)
+		failed = t.disturb(outages, a.outages)
+	}()
 	defer func() {
 		cancel()
-		stopped.Wait()
-		err = errors.Join(err, stopping, t.bringBack(ctx))
+		<-done
+		err = errors.Join(err, failed, t.bringBack(ctx))
 	}()
-	for i, l := range t.lives[:len(t.lives)-1] {
+	for i := 0; ; i++ {
+		var l life
+		switch {
+		case i < len(a.lives):
+			l = a.lives[i]
+		case len(a.spare) == 0 || closed(done):
+			return nil
+		default:
+			l = a.spare[(i-len(a.lives))%len(a.spare)]
+		}
 		if err := t.live(ctx, l); err != nil {
-			return fmt.Errorf("run %d of the daemon: %w", i+1, err)
+			return fmt.Errorf("run of the daemon: %w", err)
 		}
 	}
-	return nil
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // live runs the daemon until it is killed. One that ends before is reported.
 func (t *trial) live(ctx context.Context, l life) error {
-	d, err := t.start(l)
+	d, err := t.start(l, collectInterval)
 	if err != nil {
 		return err
 	}
@@ -110,8 +151,16 @@ func (t *trial) live(ctx context.Context, l life) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-d.Done():
-		t.report.problem(running, d.Ended().Error())
+		t.problem(running, d.Ended().Error())
 	case <-timer.C:
+		if l.orderly {
+			if err := d.StopInOrder(); err != nil {
+				t.problem(running, err.Error())
+			}
+			return nil
+		}
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		t.report.kills++
 		if l.length < startLife {
 			t.report.early++
@@ -121,9 +170,9 @@ func (t *trial) live(ctx context.Context, l life) error {
 }
 
 // start starts the daemon with the limits of a life.
-func (t *trial) start(l life) (*agent.Daemon, error) {
+func (t *trial) start(l life, collect time.Duration) (*agent.Daemon, error) {
 	file := filepath.Join(t.dir, "taffrail.yaml")
-	if err := os.WriteFile(file, []byte(configuration(t.recorder.url, l)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(configuration(t.recorder.url, t.mode, l)), 0o644); err != nil {
 		return nil, fmt.Errorf("write configuration: %w", err)
 	}
 	witness, err := t.witness.pipe()
@@ -136,22 +185,30 @@ func (t *trial) start(l life) (*agent.Daemon, error) {
 		Config:   file,
 		StateDir: t.stateDir(),
 		Address:  t.address,
-		Interval: collectInterval,
+		Interval: collect,
 		Witness:  witness,
 	})
 }
 
-// stopReceiver stops and starts the receiver until ctx is done, or the schedule
-// has no more outages. It may leave it stopped.
-func (t *trial) stopReceiver(ctx context.Context) error {
-	for _, o := range t.outages {
+// disturb kills or stops the receiver and starts it again, for each outage, until
+// ctx is done. It may leave it away.
+func (t *trial) disturb(ctx context.Context, outages []outage) error {
+	for _, o := range outages {
 		if !sleep(ctx, o.up) {
 			return nil
 		}
-		if err := t.receiver.Stop(); err != nil {
+		if o.kill {
+			t.receiver.Kill()
+		} else if err := t.receiver.Stop(); err != nil {
 			return err
 		}
-		t.report.stops++
+		t.mu.Lock()
+		if o.kill {
+			t.report.receiverKills++
+		} else {
+			t.report.stops++
+		}
+		t.mu.Unlock()
 		if !sleep(ctx, o.down) {
 			return nil
 		}
@@ -168,50 +225,6 @@ func (t *trial) bringBack(ctx context.Context) error {
 		return nil
 	}
 	return t.receiver.Restart(ctx)
-}
-
-// finish runs the daemon once more, undisturbed, until it has sent all that was
-// in the log when it began, and stops it in order.
-func (t *trial) finish(ctx context.Context) error {
-	t.recorder.loseNoMore()
-	d, err := t.start(t.lives[len(t.lives)-1])
-	if err != nil {
-		return err
-	}
-	defer d.Kill()
-	if err := d.WaitReady(ctx); err != nil {
-		t.report.problem(running, err.Error())
-		return nil
-	}
-	if err := catchUp(ctx, d); err != nil {
-		t.report.problem(running, err.Error())
-	}
-	if err := d.StopInOrder(); err != nil {
-		t.report.problem(running, err.Error())
-	}
-	return ctx.Err()
-}
-
-// catchUp waits until the daemon has done with all that its log holds now.
-func catchUp(ctx context.Context, d *agent.Daemon) error {
-	first, err := d.Counts(ctx)
-	if err != nil {
-		return err
-	}
-	deadline := time.Now().Add(catchUpBound)
-	for now := first; now.Cursor < first.LastIndex; {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("not caught up after %v: the log was at record %d then, now it is at %d and done with up to %d",
-				catchUpBound, first.LastIndex, now.LastIndex, now.Cursor)
-		}
-		if !sleep(ctx, pollInterval) {
-			return ctx.Err()
-		}
-		if now, err = d.Counts(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // sleep waits and reports whether ctx was not done meanwhile.

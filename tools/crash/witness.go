@@ -122,14 +122,16 @@ func readSightings(r io.Reader) ([]sighting, error) {
 // contents are the parts of a log that are compared with what was observed from
 // outside.
 type contents struct {
-	ticks map[uint64]sighting // by index
-	plans map[string]*event.Plan
+	ticks   map[uint64]sighting // by index
+	plans   map[string]*event.Plan
+	repairs int            // plans of samples that were sent before
+	proofs  map[string]int // samples that were settled, by the proof
 }
 
 // readContents reads the log of a state directory. Damage is left out: verify
 // finds it.
 func readContents(stateDir string) (contents, error) {
-	c := contents{ticks: make(map[uint64]sighting), plans: make(map[string]*event.Plan)}
+	c := contents{ticks: make(map[uint64]sighting), plans: make(map[string]*event.Plan), proofs: make(map[string]int)}
 	r, err := eventlog.OpenReader(stateDir)
 	if err != nil {
 		return c, err
@@ -149,7 +151,14 @@ func readContents(stateDir string) (contents, error) {
 		case *event.Tick:
 			c.ticks[rec.Index] = sight(rec.Index, ev)
 		case *event.Plan:
+			// The id follows from the bytes: of two plans with one id either
+			// says what was to be sent.
 			c.plans[ev.Batch] = ev
+			if ev.Repair() {
+				c.repairs++
+			}
+		case *event.Settle:
+			c.proofs[ev.Proof] += ev.Samples
 		}
 	}
 }

@@ -18,7 +18,7 @@ func TestReadCSVTakesWhatCanBeSent(t *testing.T) {
 	if err != nil || len(problems) > 0 {
 		t.Fatalf("%v, problems %q", err, problems)
 	}
-	const labels = `{"__name__":"cpu_usage__","core_id":"0","device_id":"d","site":"north"}`
+	const labels = `{"__name__":"cpu_usage__","core_id_56d8a5aa":"0","device_id":"d","empty_labels":"none","site":"north"}`
 	if len(p) != 1 || !maps.Equal(p[labels], map[int64]float64{1000: 1.5, 3000: 1e300}) {
 		t.Errorf("points are %v", p)
 	}
@@ -40,7 +40,7 @@ func TestReadCSVRefusesWhatIsNoExport(t *testing.T) {
 		"no time":          csvHead + "2,soon,a,{},gauge,1,s,k\n",
 		"no number":        csvHead + "2,1000,a,{},gauge,much,s,k\n",
 		"no labels":        csvHead + "2,1000,a,none,gauge,1,s,k\n",
-		"clash of labels":  csvHead + `2,1000,a,"{""device.id"":""x""}",gauge,1,s,k` + "\n",
+		"clash of labels":  csvHead + `2,1000,a,"{""device_id"":""x""}",gauge,1,s,k` + "\n",
 		"a line cut short": csvHead + `2,1000,"a`,
 	} {
 		if p, _, err := ReadCSV(strings.NewReader(text), Owner{DeviceID: "d"}); err == nil {

@@ -14,7 +14,10 @@ type Log struct {
 	Points       Points
 	Appended     uint64 // samples that can be sent
 	Acknowledged uint64 // those that the receiver answered with success
-	Problems     []string
+	// What was given up or deleted, may be there or not, and was sent and not seen
+	// to be there yet, in samples.
+	Rejected, Dropped, Doubtful, Unsettled uint64
+	Problems                               []string
 }
 
 // ReadLog reads the log of a state directory, from its files alone.
@@ -49,6 +52,8 @@ func foldLog(next func() (event.Record, error)) (Log, error) {
 		}
 	}
 	l.Appended, l.Acknowledged = ledger.Appended, ledger.Sent
+	l.Rejected, l.Dropped = ledger.Rejected, ledger.Dropped
+	l.Doubtful, l.Unsettled = ledger.Doubt(), ledger.UnsettledSamples()
 	return l, nil
 }
 

@@ -58,7 +58,7 @@ func TestFoldLogTakesWhatCanBeSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const labels = `{"__name__":"cpu_usage__","core_id":"0","device_id":"d","site":"north"}`
+	const labels = `{"__name__":"cpu_usage__","core_id_56d8a5aa":"0","device_id":"d","empty_labels":"none","site":"north"}`
 	if len(l.Points) != 1 || !maps.Equal(l.Points[labels], map[int64]float64{newYear: 1, newYear + 2: 2}) {
 		t.Errorf("points are %v", l.Points)
 	}
@@ -69,7 +69,7 @@ func TestFoldLogTakesWhatCanBeSent(t *testing.T) {
 
 func TestFoldLogNotesProblems(t *testing.T) {
 	a := series(t, "a", event.Gauge)
-	clash := series(t, "b", event.Gauge, event.Label{Name: "device.id", Value: "x"})
+	clash := series(t, "b", event.Gauge, event.Label{Name: "device_id", Value: "x"})
 	l, err := fold(
 		tick(newYear, event.Sample{Series: a, Value: 1}),
 		&eventlog.CorruptionError{Segment: "s", Offset: 1, End: 2, Reason: "flipped"},

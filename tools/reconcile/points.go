@@ -77,6 +77,21 @@ func Repeated(exported []victoria.Series) int {
 	return n
 }
 
+// Once returns an export with one of the samples that share series and time.
+func Once(exported []victoria.Series) []victoria.Series {
+	all := make([]victoria.Series, 0, len(exported))
+	for _, s := range exported {
+		once := victoria.Series{Labels: s.Labels}
+		for i, ms := range s.Timestamps { // they are in order
+			if i == 0 || ms != s.Timestamps[i-1] {
+				once.Timestamps, once.Values = append(once.Timestamps, ms), append(once.Values, s.Values[i])
+			}
+		}
+		all = append(all, once)
+	}
+	return all
+}
+
 // labelsJSON returns a map of labels as the key of Points.
 func labelsJSON(labels map[string]string) (string, error) {
 	b, err := json.Marshal(labels)

@@ -1,8 +1,11 @@
 package reconcile
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 )
 
 // Owner is what a device adds to the labels of all its series.
@@ -11,22 +14,49 @@ type Owner struct {
 	Tags     map[string]string
 }
 
-// wireLabels returns the labels under which a receiver should hold a series. It
-// knows no clashes of names, for no collector makes any.
+// wireLabels returns the labels under which a receiver should hold a series:
+//
+//   - A byte that the name of a metric or of a label cannot have is an underscore.
+//   - A label whose name was changed by that has four bytes of its SHA-256
+//     appended, in hex.
+//   - A label without a value is none for VictoriaMetrics. The names of those that
+//     a series has stand in the label empty_labels.
+//
+// It knows no clashes of names, for no collector makes any.
 func (o Owner) wireLabels(name string, own map[string]string) (string, error) {
 	labels := map[string]string{"__name__": plain(name, ":"), "device_id": o.DeviceID}
+	var empty []string
+	for label, value := range own {
+		if value == "" {
+			empty = append(empty, label)
+		}
+	}
+	if len(empty) > 0 {
+		slices.Sort(empty)
+		labels["empty_labels"] = strings.Join(empty, ",")
+	}
 	for _, set := range []map[string]string{own, o.Tags} {
 		for label, value := range set {
-			wire := plain(label, "")
+			wire := wireLabel(label)
 			if _, clash := labels[wire]; clash {
 				return "", fmt.Errorf("%s %v: more than one label would be %s at the receiver", name, own, wire)
 			}
-			labels[wire] = value
+			if value != "" {
+				labels[wire] = value
+			}
 		}
 	}
-	// For VictoriaMetrics an empty value is no label.
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
 	return labelsJSON(labels)
+}
+
+func wireLabel(name string) string {
+	wire := plain(name, "")
+	if wire != name {
+		sum := sha256.Sum256([]byte(name))
+		wire = fmt.Sprintf("%s_%x", wire, sum[:4])
+	}
+	return wire
 }
 
 // plain replaces every byte that a name at a receiver cannot have by an
