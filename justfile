@@ -33,13 +33,21 @@ fuzz time="1m":
 demo *args:
     go -C tools run ./demo {{ args }}
 
-# Kills the daemon again and again and compares in the end: -n 30 -seeds 10, -seed S.
+# Kills daemon and receiver and compares in the end: -mode all -n 30 -seeds 10, -seed S.
 crash *args:
     go -C tools run ./crash {{ args }}
 
 # Shows that the crash harness finds daemons with a defect.
 crash-mutants *args:
     go -C tools run ./crash -mutants -n 10 -seed 1 {{ args }}
+
+# Shows days of backlog over a slow link: --days 4 --bandwidth 100kB/s, --vmagent.
+backlog *args:
+    go -C tools run ./backlog {{ args }}
+
+# Shows that settling ends behind links and receivers with defects: -only NAME.
+faults *args:
+    go -C tools run ./faults {{ args }}
 
 # Runs the benchmarks that match PATTERN.
 bench pattern=".":

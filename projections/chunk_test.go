@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -54,6 +55,7 @@ func TestChunkStates(t *testing.T) {
 		{"all refused", []event.Event{line("b", 1, 0, 2, cpuKey, 0, 1), line("b", 1, 1, 1, diskKey, 0, 1)}, "b/0 planned 0/0, b/1 rejected 0/3"},
 		{"in doubt", []event.Event{&event.Ack{Batch: "b", Doubt: []int{1}}}, "b/0 planned 0/0, b/1 doubt 0/0"},
 		{"in doubt, and complete", []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}}}, "b/0 acknowledged 2/0, b/1 doubt 0/0"},
+		{"in doubt, then answered", []event.Event{&event.Ack{Batch: "b", Doubt: []int{1}}, &event.Ack{Batch: "b", Chunks: []int{1}}}, "b/0 planned 0/0, b/1 acknowledged 3/0"},
 		{"settled", []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}}, settle(all)}, "b/0 settled 2/0, b/1 settled 0/0"},
 		{"refused lines are not settled", []event.Event{line("b", 0, 0, 2, cpuKey, 0, 1), &event.Ack{Batch: "b", Chunks: []int{1}}, settle(all)}, "b/0 rejected 0/2, b/1 settled 3/0"},
 		{"another range settled", []event.Event{&event.Ack{Batch: "b", Chunks: []int{0, 1}}, settle(event.Range{From: 1, To: 3}, event.Range{From: 2, To: 9})},
@@ -74,6 +76,10 @@ func TestChunkStates(t *testing.T) {
 			&event.Plan{Batch: "s", Range: all, Gaps: []event.Gap{{ToMS: 1 << 60}}, Chunks: []event.Chunk{{Lines: 1, Samples: 1}}},
 			&event.Ack{Batch: "s", Chunks: []int{0}}, settle(all)},
 			"b/0 settled 2/0, b/1 settled 0/0, r/0 settled 1/0, r/1 replaced 0/0, s/0 settled 1/0"},
+		{"settled while a repair is open", []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}},
+			&event.Plan{Batch: "r", Range: all, Gaps: []event.Gap{{ToMS: 1 << 60}}, Chunks: []event.Chunk{{Lines: 1, Samples: 1}, {Lines: 1, Samples: 1}}},
+			&event.Ack{Batch: "r", Chunks: []int{0}}, settle(all)},
+			"b/0 settled 2/0, b/1 settled 0/0, r/0 acknowledged 1/0, r/1 planned 0/0"},
 		{"settled while a repair is sent", []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}},
 			&event.Plan{Batch: "r", Range: all, Gaps: []event.Gap{{ToMS: 1 << 60}}, Chunks: []event.Chunk{{Lines: 1, Samples: 1}, {Lines: 1, Samples: 1}}},
 			&event.Ack{Batch: "r", Chunks: []int{0}}, settle(all), &event.Ack{Batch: "r", Doubt: []int{1}}},
@@ -138,6 +144,14 @@ func TestHeaderTellsWhatWasMissed(t *testing.T) {
 			return []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}}, settle(all)}
 		}, []int{2},
 			"b/0 settled 2/0, b/1 settled 0/0", "upload 1, 0 rejected; upload 1, 0 rejected"},
+		{"a drop of what was acknowledged", func(*uploadFixture) []event.Event {
+			return []event.Event{&event.Ack{Batch: "b", Chunks: []int{0, 1}}, &event.Drop{Range: all}}
+		}, []int{2},
+			"b/0 acknowledged 2/0, b/1 acknowledged 3/0", "upload 1, 0 rejected; upload 1, 0 rejected"},
+		{"a drop of what was in doubt", func(*uploadFixture) []event.Event {
+			return []event.Event{&event.Ack{Batch: "b", Chunks: []int{0}, Doubt: []int{1}}, &event.Drop{Range: all}}
+		}, []int{2},
+			"b/0 acknowledged 2/0, b/1 doubt 0/0", "upload 3, 0 rejected; upload 3, 0 rejected"},
 		{"a line", func(f *uploadFixture) []event.Event {
 			return []event.Event{line("b", 1, 0, 1, cpuKey, first(f), first(f))}
 		}, []int{1},
@@ -192,6 +206,75 @@ func TestHeaderTellsWhatWasMissed(t *testing.T) {
 			again.MaxSamples = 1
 			same(t, "stepwise", dumpOf(t, o.Path), build(t, again))
 		})
+	}
+}
+
+// A reject is about samples before it, of the series that it names; the ticks can
+// be many.
+func TestRejectedSamples(t *testing.T) {
+	all := event.Gap{ToMS: 1 << 60}
+	for _, tt := range []struct {
+		name   string
+		reject event.Reject
+		want   string // rejected samples of both series, and the records that have any
+	}{
+		{"all", event.Reject{Range: event.Range{From: 3, To: 602}, Gaps: []event.Gap{all}}, "600 600 600"},
+		{"a series", event.Reject{Range: event.Range{From: 3, To: 602}, Gaps: []event.Gap{{ToMS: 1 << 60, Series: []string{diskKey}}}}, "0 600 600"},
+		{"both, one by one", event.Reject{Range: event.Range{From: 3, To: 602}, Gaps: []event.Gap{{ToMS: epoch + 100_000, Series: []string{diskKey}}, {ToMS: epoch + 1000, Series: []string{cpuKey}}}}, "1 100 100"},
+		{"a series that is not there", event.Reject{Range: event.Range{From: 3, To: 602}, Gaps: []event.Gap{{ToMS: 1 << 60, Series: []string{"cpu.usage_percent\x00{}"}}}}, "0 0 0"},
+		{"a part of the range", event.Reject{Range: event.Range{From: 303, To: 312}, Gaps: []event.Gap{all}}, "10 10 10"},
+		{"a stretch of time", event.Reject{Range: event.Range{From: 3, To: 602}, Gaps: []event.Gap{{FromMS: epoch + 5000, ToMS: epoch + 9000}}}, "5 5 5"},
+		{"a range without an end", event.Reject{Range: event.Range{From: 0, To: 1<<64 - 1}, Gaps: []event.Gap{all}}, "600 600 600"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newUploadFixture(t)
+			for range 598 {
+				f.tick(t)
+			}
+			tt.reject.Samples, tt.reject.Reason = 1, event.ReasonReceiverDropped
+			f.add(&event.Plan{Batch: "b", Range: event.Range{From: 3, To: 602}, Chunks: []event.Chunk{{Lines: 1, Samples: 1200}}},
+				&event.Ack{Batch: "b", Chunks: []int{0}}, &tt.reject)
+			for range 10 { // later ones
+				f.tick(t)
+			}
+			o := options(t, f.l)
+			build(t, o)
+			if got := column(t, o.Path, `SELECT (SELECT count(*) FROM rejected WHERE series_id = 1) || ' ' || (SELECT count(*) FROM rejected WHERE series_id = 3) || ' ' ||
+				(SELECT count(*) FROM records WHERE rejected > 0)`); got != tt.want {
+				t.Fatalf("rejected: %s, want %s", got, tt.want)
+			}
+			again := options(t, f.l)
+			again.MaxSamples = 1
+			same(t, "stepwise", dumpOf(t, o.Path), build(t, again))
+		})
+	}
+}
+
+// Of chunks, only those of the open batch stay in memory.
+func TestChunksInMemory(t *testing.T) {
+	story := newStory(t, 61)
+	l := story.live(400)
+	e, err := New(options(t, l))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.session(t.Context(), func(ctx context.Context, w *writer, source Source) error {
+		if err := e.once(ctx, w, source); err != nil {
+			return err
+		}
+		if err := w.commit(ctx); err != nil {
+			return err
+		}
+		want := 0
+		if open := story.ledger.Open; open != nil {
+			want = len(open.Chunks)
+		}
+		if len(w.uploads.chunks) != want || len(w.uploads.dirty) != 0 || len(w.rejected.losses) != 0 {
+			t.Errorf("%d chunks, %d to be written, %d losses; the open batch has %d", len(w.uploads.chunks), len(w.uploads.dirty), len(w.rejected.losses), want)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 

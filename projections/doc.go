@@ -26,20 +26,29 @@
 // projection that fills it. A projection folds record after record into memory
 // and writes what changed when the engine commits.
 //
-// Uploads: a sample counts as uploaded when it is a finite number, its tick has
-// a time, and the tick's record is in a range that is acknowledged. A range is,
-// once all chunks of its batch are; where a batch holds only part of a record
-// (event.Plan.More), with the last batch of that record; or when a segment's
-// header says so. A chunk by itself uploads nothing, as nothing but the log's
-// rendering tells which samples are in it. Text, NaN and infinities never count,
-// neither as uploaded nor as pending; they stay stored.
+// Uploads: what the events mean is the ledger's to say (event.Ledger), and the
+// index follows it. A sample counts as uploaded when it is a finite number, its
+// tick has a time and is in a range that is acknowledged, and the sample was not
+// given up by itself.
+//
+//   - A range is acknowledged once its batch is complete and nothing of it is in
+//     doubt; else when it is settled; or when a segment's header says so. A chunk
+//     or a line by itself uploads nothing: only the log's rendering tells which
+//     samples are in it, and the batch can still be planned anew.
+//   - A range is given up as a whole when a reject or a drop says so.
+//   - Single samples are given up when their line is refused, at once, and until
+//     the batch is planned anew if it is; and when the receiver lacks them for
+//     good. Each has a row in the table rejected, some 14 bytes.
+//
+// What is in doubt is pending, what was given up is not. Text, NaN and infinities
+// never count, neither as uploaded nor as pending; they stay stored.
 //
 // Retention removes the oldest ticks, and whatever belongs to them, while a tick
 // is older than Options.Retention before the newest that is stored, or while
 // all ticks together weigh more than Options.MaxBytes. The newest time is that
 // of the records, never the wall clock: what is removed must be the same on
-// every rebuild. The weight is an estimate by counts for the same reason. Ticks
-// without a time go with those behind them, or by weight. Series are not
-// removed before the next rebuild, since their ids must not depend on when rows
-// went.
+// every rebuild. The weight is an estimate by counts for the same reason, made
+// when a tick is written: rows in the table rejected come on top. Ticks without a
+// time go with those behind them, or by weight. Series are not removed before the
+// next rebuild, since their ids must not depend on when rows went.
 package projections

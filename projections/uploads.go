@@ -141,7 +141,7 @@ func (u *uploads) progress(open *event.OpenPlan, ms int64) {
 		if c.state == state && c.acked == now.Acked && c.rejected == now.Rejected {
 			continue
 		}
-		if state == chunkAcknowledged && c.ackedMS == 0 {
+		if state == chunkAcknowledged {
 			c.ackedMS = ms
 		}
 		c.state, c.acked, c.rejected = state, now.Acked, now.Rejected
@@ -232,10 +232,10 @@ func (u *uploads) believe(before, after *event.Ledger, out *outcome) error {
 	for i := range after.Unsettled {
 		out.losses = append(out.losses, loss{after.Unsettled[i].Range, after.Unsettled[i].Except, false})
 	}
+	// Settled are also the records that were given up.
 	return u.settleThose(event.Range{To: 1<<63 - 1}, func(c *chunk) bool {
 		_, unsettled := after.Settled.Missing(c.rng.From, c.rng.To)
-		_, unanswered := after.Acknowledged.Missing(c.rng.From, c.rng.To)
-		return !unsettled && !unanswered && !slices.ContainsFunc(after.GivenUp, c.rng.Overlaps)
+		return !unsettled && !slices.ContainsFunc(after.GivenUp, c.rng.Overlaps)
 	})
 }
 

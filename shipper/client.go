@@ -46,10 +46,16 @@ type client struct {
 	remote Remote
 	http   *http.Client
 
-	mu    sync.Mutex // guards what follows
-	conn  net.Conn   // that the last request went over
-	conns uint64     // how many there were, this one included
+	mu     sync.Mutex // guards what follows
+	conn   net.Conn   // that the last request went over
+	conns  uint64     // how many there were, this one included
+	closed time.Time  // when the receiver last announced a connection's end
 }
+
+// forgiveness is how soon behind a connection that the receiver has closed in
+// order the next one has to be there to count as the same. No receiver that ended
+// in between is back within it.
+const forgiveness = time.Second
 
 func newClient(remote Remote) (*client, error) {
 	target, err := url.Parse(remote.URL)
@@ -112,6 +118,7 @@ type attempt struct {
 	received int
 	duration time.Duration
 	conn     uint64 // which connection it went over, counted from 1; 0: none
+	closed   bool   // the receiver closes it behind the answer
 	refused  []refusedLine
 }
 
@@ -147,8 +154,8 @@ func (c *client) send(ctx context.Context, m *message) (a attempt, err error) {
 	if failed != nil {
 		return a, failed
 	}
-	if resp.Close {
-		// Who closes each connection says nothing by that.
+	if a.closed = resp.Close; a.closed {
+		// VictoriaMetrics does so every two minutes, and says nothing by that.
 		c.forgive()
 	}
 	a.refused = refused
@@ -161,7 +168,7 @@ func (c *client) connection(conn net.Conn) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.conn != conn {
-		if c.conn != nil || c.conns == 0 {
+		if time.Since(c.closed) > forgiveness {
 			c.conns++
 		}
 		c.conn = conn
@@ -169,11 +176,12 @@ func (c *client) connection(conn net.Conn) uint64 {
 	return c.conns
 }
 
-// forgive lets the next connection have the number of the last.
+// forgive lets the next connection have the number of the last, if it is there
+// soon.
 func (c *client) forgive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn = nil
+	c.closed = time.Now()
 }
 
 // probe asks whether an import API is at the address: it sends a body without a

@@ -47,6 +47,8 @@ func (d *delivery) run(ctx context.Context) error {
 		}
 	}
 	if err := d.record(); err != nil {
+		// The log does not know what the receiver has answered for.
+		d.s.uncertain.inherit(&d.open)
 		return errors.Join(failure, err)
 	}
 	if d.repeat && failure != nil {
@@ -69,7 +71,7 @@ func (d *delivery) completed(began time.Time) {
 	if d.mixed || len(d.ack.Doubt) > 0 {
 		d.conn = 0
 	}
-	s.proof.sent(plan.Range, d.conn)
+	s.proof.sent(plan.Range, d.conn, plan.FirstLine > 0)
 	if !d.backlog {
 		s.catchUp(func(c *CatchUp) {
 			if c.FirstFresh == 0 {
@@ -327,6 +329,10 @@ func (s *Shipper) try(ctx context.Context, m *message, n int) (attempt, error) {
 	}
 	s.window.sent(a.sent, a.duration)
 	line.Msg("chunk uploaded")
+	if a.closed && !s.settler.reads() {
+		// The next connection counts as this one only if it is there at once.
+		s.note(s.client.probe(reqCtx))
+	}
 	return a, nil
 }
 

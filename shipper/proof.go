@@ -13,9 +13,9 @@ import (
 // proof. VictoriaMetrics closes one after a minute.
 const keepAliveAfter = 45 * time.Second
 
-// proofAge is after how many replay windows a batch counts as settled without
-// proof, such that a network that cuts each connection does not make the shipper
-// repeat for ever.
+// proofAge is after how many replay windows, and as many repeats, a batch counts
+// as settled without proof, such that a network that cuts each connection does not
+// make the shipper repeat for ever.
 const proofAge = 10
 
 // connectionProof settles batches where the receiver cannot be asked what it
@@ -35,21 +35,30 @@ type sentOver struct {
 	conn  uint64
 	at    time.Time
 	first time.Time
+	again int // how often it was sent after the first time
 }
 
 func newConnectionProof(window time.Duration) connectionProof {
 	return connectionProof{window: window, batches: make(map[uint64]sentOver)}
 }
 
-// sent notes that a batch was acknowledged.
-func (c *connectionProof) sent(r event.Range, conn uint64) {
+// sent notes that a batch was acknowledged. Of a record that is sent in parts, rest
+// says that it is not the first.
+func (c *connectionProof) sent(r event.Range, conn uint64, rest bool) {
 	now := time.Now()
-	first := now
-	if before, ok := c.of(r); ok {
-		first = before.first
+	b := sentOver{conn: conn, at: now, first: now}
+	before, ok := c.of(r)
+	if ok {
+		b.first, b.again = before.first, before.again
+	}
+	switch {
+	case rest && before.conn != conn:
+		b.conn = 0
+	case !rest && ok:
+		b.again++
 	}
 	maps.DeleteFunc(c.batches, func(from uint64, _ sentOver) bool { return r.From <= from && from <= r.To })
-	c.batches[r.From] = sentOver{conn, now, first}
+	c.batches[r.From] = b
 }
 
 // of returns how the batches of a range were acknowledged, if it is known of one.
@@ -70,6 +79,7 @@ func (c *connectionProof) of(r event.Range) (all sentOver, ok bool) {
 		if b.first.Before(all.first) {
 			all.first = b.first
 		}
+		all.again = min(all.again, b.again)
 	}
 	return all, ok
 }
@@ -87,7 +97,7 @@ func (c *connectionProof) settled(unsettled []event.Unsettled) (done []event.Uns
 		}
 		known[u.Range.From] = b
 		proven := b.conn == c.conn && b.conn != 0 && c.at.Sub(b.at) >= c.window
-		if proven || time.Since(b.first) >= proofAge*c.window {
+		if proven || b.again >= proofAge && time.Since(b.first) >= proofAge*c.window {
 			done = append(done, u)
 		}
 	}
@@ -156,7 +166,7 @@ func (s *Shipper) nextRepeat(ledger *event.Ledger) (*delivery, error) {
 		return nil, err
 	}
 	if b == nil {
-		s.proof.sent(u.Range, s.proof.conn)
+		s.proof.sent(u.Range, s.proof.conn, false)
 		return nil, nil
 	}
 	return s.plan(b)

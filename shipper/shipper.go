@@ -211,10 +211,11 @@ func (s *Shipper) cycle(ctx context.Context) error {
 func (s *Shipper) next(ctx context.Context) (*delivery, error) {
 	ledger := s.log.Ledger()
 	if ledger.Open != nil {
-		d, err := s.resume(&ledger)
+		d, err := s.resume(ctx, &ledger)
 		if d != nil || err != nil {
 			return d, err
 		}
+		ledger = s.log.Ledger()
 	}
 	for _, from := range []func(*event.Ledger) (*delivery, error){s.nextRepair, s.nextRepeat} {
 		if d, err := from(&ledger); d != nil || err != nil {
@@ -232,17 +233,37 @@ func (s *Shipper) next(ctx context.Context) (*delivery, error) {
 
 // resume returns what is left of the open batch, or nil where it is to be
 // planned anew.
-func (s *Shipper) resume(ledger *event.Ledger) (*delivery, error) {
+func (s *Shipper) resume(ctx context.Context, ledger *event.Ledger) (*delivery, error) {
 	open := ledger.Open
 	b, err := s.live.again(&open.Plan, ledger.Names)
 	if errors.Is(err, errChanged) {
 		s.opts.Logger.Warn().Err(err).Str("batch_id", open.Plan.Batch).Msg("batch is planned anew")
-		return nil, nil
+		return nil, s.renew(ctx, open)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &delivery{s: s, b: b, open: *open}, nil
+}
+
+// renew lets an open batch be planned anew that the log no longer renders to. Where
+// the receiver would store it twice its chunks are in doubt instead: what turns out
+// to be missing is sent as the log renders it now.
+func (s *Shipper) renew(ctx context.Context, open *event.OpenPlan) error {
+	again, err := s.settler.mayRepeat(ctx)
+	if err != nil || again {
+		return err
+	}
+	ack := &event.Ack{Stamp: s.opts.Now(), Batch: open.Plan.Batch}
+	for i := range open.Chunks {
+		if !open.Done(i) {
+			ack.Doubt = append(ack.Doubt, i)
+		}
+	}
+	if _, err := s.log.Append(ack); err != nil {
+		return fmt.Errorf("record what is in doubt: %w", err)
+	}
+	return nil
 }
 
 // plan puts a batch's plan into the log and returns its delivery.
@@ -270,12 +291,16 @@ func (s *Shipper) nextRepair(ledger *event.Ledger) (*delivery, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.dropRepair()
 		if b == nil { // the log lost them in the meantime
+			s.dropRepair()
 			s.settler.resent(r.rng, false)
 			continue
 		}
-		return s.plan(b)
+		d, err := s.plan(b)
+		if err == nil {
+			s.dropRepair()
+		}
+		return d, err
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // it is exceeded.
 const (
 	gcPercent   = 40
-	memoryLimit = 24 << 20 // bytes of the Go heap and what goes with it
+	memoryLimit = 20 << 20 // bytes of the Go heap and what goes with it
 )
 
 // spareMemory sets the collector.

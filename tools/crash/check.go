@@ -98,7 +98,7 @@ func (t *trial) checkContents() error {
 	r.problem(planned, compareChunks(through.chunks, log.plans)...)
 	r.ticks, r.seen = len(log.ticks), len(seen)
 	r.chunks, r.repeated, r.parts = len(through.chunks), repeats(through.chunks), parts(through.chunks)
-	r.lost, r.probes, r.swaps = through.lost, through.probes, through.swaps
+	r.lost, r.probes, r.swaps, r.linkTwice = through.lost, through.probes, through.swaps, through.twice
 	r.repairs, r.proofs = log.repairs, log.proofs
 	if through.reads > 0 && !t.mode.reads {
 		r.problem(settled, fmt.Sprintf("the receiver was asked %d times, though it is not to be", through.reads))
@@ -134,6 +134,9 @@ func (t *trial) checkReceiver(ctx context.Context) error {
 	r := &t.report
 	r.outcome, r.raw = reconcile.Judge(log, export), reconcile.Repeated(raw)
 	r.problem(atReceiver, r.outcome.Differences...)
+	if !t.mode.merges && r.raw != r.linkTwice {
+		r.problem(atReceiver, fmt.Sprintf("%d samples are there twice, of which the link made %d", r.raw, r.linkTwice))
+	}
 	if r.outcome.Found == 0 {
 		r.problem(atReceiver, "it holds nothing")
 	}

@@ -30,7 +30,7 @@ func modes() []mode {
 	}, {
 		// With each answer the connection is lost, and all that is not settled is
 		// sent again.
-		name: "blind", merges: true, lostShare: 100,
+		name: "blind", merges: true, lostShare: 400,
 		remote: "  read_url: off\n  replay_window: " + replayWindow + "\n",
 	}}
 }

@@ -155,6 +155,7 @@ type recorded struct {
 	probes int
 	reads  int
 	swaps  int // chunks in whose place another went
+	twice  int // samples of those others
 }
 
 // records returns what went through. The error says what was sent that is no
@@ -164,7 +165,7 @@ func (r *recorder) records() (recorded, error) {
 	defer r.mu.Unlock()
 	all := recorded{chunks: slices.Clone(r.chunks), lost: r.lost, probes: r.probes, reads: r.reads}
 	if r.swaps != nil {
-		all.swaps = r.swaps.swaps
+		all.swaps, all.twice = r.swaps.swaps, r.swaps.samples
 	}
 	return all, errors.Join(r.errs...)
 }

@@ -42,6 +42,7 @@ type report struct {
 	parts         int // of them, those that were only some lines of one
 	probes        int
 	swaps         int            // chunks in whose place another went
+	linkTwice     int            // samples of those others
 	lost          int            // answers that the daemon did not get
 	repairs       int            // plans of samples that were missing, or in doubt
 	repeats       uint64         // batches that the last daemon sent again unasked
@@ -75,7 +76,7 @@ func (r *report) line() string {
 	o := &r.outcome
 	swaps := ""
 	if r.swaps > 0 {
-		swaps = fmt.Sprintf(", %d never and as many others twice", r.swaps)
+		swaps = fmt.Sprintf(", %d never and as many others twice (%d samples)", r.swaps, r.linkTwice)
 	}
 	return fmt.Sprintf("%s, seed %d: %d kills (%d at start), receiver %d kills, %d stops, %d answers lost; "+
 		"log %d ticks in %d segments, %d torn ends, verify %d wrong; witnessed %d, %d wrong; "+

@@ -142,6 +142,9 @@ func (h *harness) each(ctx context.Context, n int, job func(ctx context.Context,
 // runSeeds runs the trials of all seeds in all modes.
 func (h *harness) runSeeds(ctx context.Context, chosen []mode) error {
 	all := make([]totals, len(chosen))
+	for i := range all {
+		all[i].mode = chosen[i].name
+	}
 	var mu sync.Mutex // guards all
 	err := h.each(ctx, h.opts.seeds*len(chosen), func(ctx context.Context, i int) error {
 		m, seed := i%len(chosen), h.opts.seed+uint64(i/len(chosen))

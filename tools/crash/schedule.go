@@ -31,7 +31,7 @@ const (
 // killed only now and then.
 const (
 	calmShare                     = 20
-	shortestCalm, longestCalm     = 130 * time.Second, 200 * time.Second
+	shortestCalm, longestCalm     = 130 * time.Second, 280 * time.Second
 	calmKills                     = 3
 	shortestCalmUp, longestCalmUp = 10 * time.Second, 60 * time.Second
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 )
 
@@ -13,16 +14,18 @@ const swapShare = 5
 // samples of the same series, and as many, so that nobody who only counts sees what
 // is missing.
 type swapper struct {
-	rand  *rand.Rand
-	last  map[string]delivered // by the shape
-	swaps int
-	over  bool // no more of it
+	rand    *rand.Rand
+	last    map[string]delivered // by the shape
+	swaps   int
+	samples int  // of what was delivered twice
+	over    bool // no more of it
 }
 
 // delivered is the last body of a shape that was passed on.
 type delivered struct {
-	body  []byte
-	twice bool
+	body    []byte
+	samples int
+	twice   bool
 }
 
 func newSwapper(r *rand.Rand) *swapper {
@@ -31,25 +34,28 @@ func newSwapper(r *rand.Rand) *swapper {
 
 // pass returns body, or one of its shape that was passed on before.
 func (s *swapper) pass(body, jsonl []byte) []byte {
-	shape := shapeOf(jsonl)
+	shape, samples := shapeOf(jsonl)
 	before, ok := s.last[shape]
 	if ok && !s.over && !before.twice && !bytes.Equal(body, before.body) && s.rand.IntN(swapShare) == 0 {
 		s.swaps++
-		s.last[shape] = delivered{before.body, true}
+		s.samples += before.samples
+		s.last[shape] = delivered{before.body, samples, true}
 		return before.body
 	}
-	s.last[shape] = delivered{body, false}
+	s.last[shape] = delivered{body, samples, false}
 	return body
 }
 
-// shapeOf returns the series of a body and how many samples of each are in it.
-func shapeOf(jsonl []byte) string {
-	var shape []byte
+// shapeOf returns the series of a body and how many samples of each are in it, as
+// text, and how many that are in all.
+func shapeOf(jsonl []byte) (shape string, samples int) {
+	var text []byte
 	for line := range bytes.Lines(jsonl) {
-		series, values, _ := bytes.Cut(line, []byte(`,"values":`))
-		shape = append(shape, series...)
-		shape = append(shape, bytes.Repeat([]byte{','}, bytes.Count(values, []byte{','}))...)
-		shape = append(shape, '\n')
+		series, values, _ := bytes.Cut(line, []byte(`,"values":[`))
+		values, _, _ = bytes.Cut(values, []byte("]"))
+		n := 1 + bytes.Count(values, []byte{','})
+		text = fmt.Appendf(text, "%s %d\n", series, n)
+		samples += n
 	}
-	return string(shape)
+	return string(text), samples
 }

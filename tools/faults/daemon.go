@@ -32,7 +32,7 @@ remote:
   clock_hold: 0s
   retry: {max_attempts: 2, initial_backoff: 50ms, max_backoff: 200ms}
 %slogging: {format: json}
-`, o.DeviceID, o.Tags["site"], o.Tags["deck"], link, s.interval(), s.remote)
+`, o.DeviceID, o.Tags["site"], o.Tags["deck"], link, uploadInterval, s.remote)
 }
 
 // startDaemon starts the daemon of a trial and waits until it answers.

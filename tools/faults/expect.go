@@ -125,7 +125,7 @@ const settleRounds = 2
 func wasRefused(e *evidence) []string {
 	var p problems
 	p.unless(e.sent.fates[fateRefused] > 0, "nothing was refused")
-	p.unless(e.sent.slowest <= e.scenario.interval(), "the rest of a batch took %v to arrive, at most %v", e.sent.slowest, e.scenario.interval())
+	p.unless(e.sent.slowest <= uploadInterval, "the rest of a batch took %v to arrive, at most %v", e.sent.slowest, uploadInterval)
 	p.onlyReason(e, event.ReasonRefused)
 	p.onlySeries(e, event.ReasonRefused, func(series string) bool { return slices.Contains(poisoned(), series) })
 	p.unless(e.log.repairs == 0, "%d repairs", e.log.repairs)

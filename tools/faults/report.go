@@ -34,13 +34,17 @@ func (r *report) line() string {
 	}
 	e := &r.evidence
 	o, l := &e.outcome, &e.log
-	return fmt.Sprintf("%s: sent %d requests in %d batches, %d again, %d probes, %s; %d repairs, %d chunks in doubt; "+
+	rest := ""
+	if len(e.sent.refused) > 0 {
+		rest = fmt.Sprintf("the rest of a batch arrived within %.1f s; ", e.sent.slowest.Seconds())
+	}
+	return fmt.Sprintf("%s: sent %d requests in %d batches, %d again, %d probes, %s; %s%d repairs, %d chunks in doubt; "+
 		"settled %d by count, %d by export; rejected %d (%s); log %d samples, receiver %d of %d series: "+
-		"%d missing, %d twice, %d extra, %d off (raw %d, twice %d); slowest batch %.1f s; %.0f s, the end %.0f s: %s",
-		r.name, e.sent.requests, len(l.plans), e.sent.again, e.sent.probes, counts(e.sent.fates), l.repairs, l.doubts,
+		"%d missing, %d twice, %d extra, %d off (raw %d, twice %d); %.0f s, the end %.0f s: %s",
+		r.name, e.sent.requests, len(l.plans), e.sent.again, e.sent.probes, counts(e.sent.fates), rest, l.repairs, l.doubts,
 		l.proofs[event.ProofCount], l.proofs[event.ProofExport], l.ledger.Rejected, counts(e.samples.reasons),
 		l.ledger.Appended, o.Found, o.Series, o.Missing, o.Twice, o.Extra, o.Off, e.found, e.twice,
-		e.sent.slowest.Seconds(), r.took.Seconds(), r.end.Seconds(), verdict)
+		r.took.Seconds(), r.end.Seconds(), verdict)
 }
 
 // counts returns what there is how often, as text.

@@ -16,7 +16,6 @@ type scenario struct {
 	receiver []string      // its flags, beside that of dedup
 	dedup    time.Duration // -dedup.minScrapeInterval; 0: none
 	remote   string        // lines of the daemon's configuration
-	upload   time.Duration // the interval; 0: uploadInterval
 	trusts   bool          // the daemon takes the kernel's clock for synchronized
 	history  history       // what the log holds in the beginning
 	collects bool          // the daemon collects for a while before it is to settle
@@ -51,7 +50,6 @@ const (
 	fateCut     = "body cut"
 	fateLate    = "late"
 	fateRefused = "answered 400"
-	fateHidden  = "answered 403"
 )
 
 // scenarios returns all of them.
@@ -61,8 +59,7 @@ func scenarios() []scenario {
 	poison := one(badlink.Imports(badlink.Refuse(badlink.Response{Status: http.StatusBadRequest, Body: "cannot parse this line\n"}, poisonous)))
 	// Small chunks, so that there are many to be cut.
 	const small = "  chunk_size: 5\n"
-	// A daemon that was started anew knows no process of the receiver that it sent
-	// anything to. Its repairs are cut as well, the first two.
+	// Of the repairs the first two are cut as well.
 	twoRepairs := func() []badlink.Mode {
 		return []badlink.Mode{badlink.Imports(badlink.Times(2, badlink.CutBody()))}
 	}
@@ -79,8 +76,8 @@ func scenarios() []scenario {
 		{name: "retention-known", dedup: time.Millisecond, receiver: []string{retention}, trusts: true, history: old, expect: wasTooOld},
 		{name: "retention-hidden", dedup: time.Millisecond, receiver: []string{retention}, history: old, settling: one(hidden()), expect: wasDropped},
 		{name: "labels", dedup: time.Millisecond, receiver: []string{limit}, collects: true, expect: wasLimited},
-		{name: "poison", dedup: time.Millisecond, upload: 5 * time.Second, history: history{series: 1000, at: []stretch{{time.Minute, 5}}},
-			collects: true, collecting: poison, settling: poison, expect: wasRefused},
+		{name: "poison", dedup: time.Millisecond, history: history{series: 1000, at: []stretch{{time.Minute, 5}}}, collects: true,
+			collecting: poison, settling: poison, expect: wasRefused},
 	}
 }
 
@@ -129,14 +126,6 @@ func findScenarios(names []string) ([]scenario, error) {
 		}
 	}
 	return chosen, nil
-}
-
-// interval returns the daemon's upload interval.
-func (s *scenario) interval() time.Duration {
-	if s.upload > 0 {
-		return s.upload
-	}
-	return uploadInterval
 }
 
 // flags returns the receiver's.

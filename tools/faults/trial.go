@@ -15,8 +15,8 @@ import (
 
 const (
 	// settleLooks bounds the time in which a daemon must be done, in its minutes
-	// between two looks: up to ten where the receiver does not merge, or does not
-	// say so, and drops what it takes.
+	// between two looks. It takes ten where the receiver drops samples and does not
+	// say that it merges.
 	settleLooks = 13
 	// settleSlack is for what is not waiting.
 	settleSlack  = 30 * time.Second
@@ -61,8 +61,7 @@ func runTrial(ctx context.Context, p programs, s scenario, dir string, opts opti
 	defer func() { err = errors.Join(err, t.link.Close()) }()
 	if s.collects {
 		t.mend(s.collecting)
-		err := t.run(ctx, tickInterval, func(ctx context.Context, d *agent.Daemon) error { return collect(ctx, d) })
-		if err != nil {
+		if err := t.run(ctx, tickInterval, collect); err != nil {
 			return nil, err
 		}
 	}
