@@ -162,7 +162,7 @@ func TestEachSampleArrivesOnce(t *testing.T) {
 					m := newModel(t, mode.dedup)
 					m.noReads = mode.denied
 					l := newLife(t, seed, opts, m)
-					m.fault = random(l.r, 4, lostRequest, lostAnswer, delayed, failing)
+					m.fault = random(rand.New(rand.NewPCG(seed, 12)), 4, lostRequest, lostAnswer, delayed, failing)
 					for range 12 {
 						l.live(time.Duration(l.r.IntN(90)) * time.Second)
 						switch l.r.IntN(3) {

@@ -132,5 +132,18 @@ func uvarintLen(`},
 		edits: []edit{{"shipper/uncertain.go",
 			"	case st.reader == nil || st.denied || st.props.Known && st.props.Dedup > 0:\n",
 			"	case true:\n"}},
+	}, {
+		name:  "any-connection",
+		shows: "an answer over another connection proves what was sent before: that the receiver was killed in between goes unnoticed",
+		by:    atReceiver,
+		mode:  "blind", pace: storm, kills: 6,
+		edits: []edit{
+			{"shipper/proof.go",
+				"		proven := b.conn == c.conn && b.conn != 0 && c.at.Sub(b.at) >= c.window\n",
+				"		proven := c.at.Sub(b.at) >= c.window\n"},
+			{"shipper/proof.go",
+				"c.conn != 0 && b.conn != c.conn && c.window > 0",
+				"c.conn != 0 && b.conn != c.conn && c.window < 0"},
+		},
 	}}
 }
