@@ -36,6 +36,7 @@ type settler struct {
 	s       *Shipper
 	reader  *receiver // nil: there is no read access
 	planner *planner
+	learned chan struct{} // closed when the receiver was asked for the first time
 
 	mu      sync.Mutex // guards what follows
 	denied  bool       // the receiver does not let us read
@@ -69,7 +70,7 @@ type SettleCost struct {
 }
 
 func newSettler(s *Shipper) (*settler, error) {
-	st := &settler{s: s, watched: make(map[uint64]*watch)}
+	st := &settler{s: s, watched: make(map[uint64]*watch), learned: make(chan struct{})}
 	base, ok := ReadBase(s.opts.Remote.URL, s.opts.Remote.ReadURL)
 	if ok {
 		st.reader = newReceiver(s.client.http, s.opts.Remote, base)
@@ -135,10 +136,12 @@ func (st *settler) Cost() SettleCost {
 // run looks at the receiver until ctx is done.
 func (st *settler) run(ctx context.Context) {
 	if st.reader == nil {
+		close(st.learned)
 		return
 	}
 	defer st.planner.close()
 	st.learn(ctx) // before the first doubt, and the first look
+	close(st.learned)
 	next := time.Now().Add(st.interval())
 	for {
 		timer := time.NewTimer(minSettleInterval)

@@ -114,12 +114,27 @@ func (s *Shipper) Run(ctx context.Context) {
 	settling.Go(func() { s.settler.run(ctx) })
 	defer settling.Wait()
 	defer s.client.http.CloseIdleConnections()
+	s.awaitLearning(ctx)
 	for {
 		// What a cycle ended with is in the status and in the log.
 		err := s.Cycle(ctx)
 		if !s.rest(ctx, err) {
 			return
 		}
+	}
+}
+
+// learnPatience is how long the first upload waits for what the receiver says of
+// itself: how long it keeps samples, and whether it merges them.
+const learnPatience = 5 * time.Second
+
+func (s *Shipper) awaitLearning(ctx context.Context) {
+	timer := time.NewTimer(learnPatience)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-s.settler.learned:
 	}
 }
 
